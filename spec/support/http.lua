@@ -8,14 +8,18 @@ local connection = {}
 connection.__index = connection
 
 -- Connects to a server of spec.support.server, or to one of its listeners. Every wait is bounded by `timeout`
--- (30 seconds, so that on a busy machine only what never comes fails).
-function http.connect(to, timeout)
+-- (30 seconds, so that on a busy machine only what never comes fails). `receive_buffer` is the size in bytes that the kernel
+-- keeps of what arrives and is not read; by default the kernel's choice, which may grow to tens of megabytes.
+function http.connect(to, timeout, receive_buffer)
   local self = setmetatable({ buffer = "", timeout = timeout or 30 }, connection)
   if to.path then
     self.socket = assert(unix())
     assert(self.socket:connect(to.path))
   else
     self.socket = assert(to.host:find(":", 1, true) and socket.tcp6() or socket.tcp4())
+    if receive_buffer then
+      assert(self.socket:setoption("recv-buffer-size", receive_buffer))
+    end
     assert(self.socket:connect(to.host, to.port))
     self.socket:setoption("tcp-nodelay", true)
   end

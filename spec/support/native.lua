@@ -16,10 +16,15 @@ local function frame(opcode, payload)
   return head .. "\0\0\0\0" .. payload -- a mask of zeros leaves the payload as it is
 end
 
--- Opens a WebSocket. `options`: target ("/ws"), protocol, timeout.
+local function decode(text)
+  return assert(dkjson.decode(text))
+end
+
+-- Opens a WebSocket. `options`: target ("/ws"), protocol, timeout, receive_buffer, decode (of
+-- JSON, which raises what it cannot read).
 local function open(to, options)
   options = options or {}
-  local connection = http.connect(to, options.timeout)
+  local connection = http.connect(to, options.timeout, options.receive_buffer)
   local headers = {
     Upgrade = "websocket",
     Connection = "Upgrade",
@@ -31,7 +36,11 @@ local function open(to, options)
   assert(connection:send(http.format("GET", options.target or "/ws", { headers = headers })))
   local response = connection:read_head()
   assert(response.status == 101, response.head)
-  return setmetatable({ connection = connection, last_ref = 0 }, client)
+  return setmetatable({
+    connection = connection,
+    decode = options.decode or decode,
+    last_ref = 0,
+  }, client)
 end
 
 local function encode(object)
@@ -62,7 +71,7 @@ function client:next()
   while true do
     local opcode, payload = read_frame(self.connection)
     if opcode == TEXT then
-      return assert(dkjson.decode(payload))
+      return self.decode(payload)
     elseif opcode == PING then
       assert(self.connection:send(frame(PONG, payload)))
     elseif opcode == CLOSE then

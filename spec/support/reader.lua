@@ -1,6 +1,6 @@
 -- Subscribers by event stream, by envelopes and by WebSocket that look the same to a spec.
 
-local dkjson = require "dkjson"
+local cjson = require "cjson" -- they read megabytes
 local native = require "spec.support.native"
 local sse = require "spec.support.sse"
 
@@ -10,9 +10,7 @@ local meta = { __index = methods }
 
 local object = setmetatable({}, { __jsontype = "object" })
 
-local function decode(text)
-  return assert(dkjson.decode(text))
-end
+local decode = cjson.decode
 
 local open_by = {}
 
@@ -25,7 +23,8 @@ local function open_stream(app, channels, options, tail)
     parts[#parts + 1] = "since=" .. options.since
   end
   local target = "/sse?" .. table.concat(parts, "&") .. tail
-  local stream = sse.open(app, target, { timeout = options.timeout })
+  local stream =
+    sse.open(app, target, { timeout = options.timeout, receive_buffer = options.receive_buffer })
   assert(stream.status == 200, stream.response.head)
   return stream
 end
@@ -51,21 +50,26 @@ open_by["an event stream of envelopes"] = function(app, channels, options)
 end
 
 open_by["a WebSocket"] = function(app, channels, options)
-  local client = native.open(app, { timeout = options.timeout, protocol = "moonwire.1" })
+  local client = native.open(app, {
+    timeout = options.timeout,
+    receive_buffer = options.receive_buffer,
+    protocol = "moonwire.1",
+    decode = decode,
+  })
   local connected = client:ask({ connect = object }).ok
   local self =
     { connection = client.connection, client = client, id = connected.client, passed = {} }
   for _, channel in ipairs(channels) do
     local answer, before = client:ask { subscribe = channel, since = options.since }
-    assert(answer.ok, dkjson.encode(answer))
+    assert(answer.ok, cjson.encode(answer))
     self.cursor, self.recovered = answer.ok.id, answer.ok.recovered
     table.move(before, 1, #before, #self.passed + 1, self.passed)
   end
   return self
 end
 
--- Subscribes to channels. `options`: since (an id), timeout. The reader has: cursor, recovered, id (the client's; not of a plain
--- event stream), connection.
+-- Subscribes to channels. `options`: since (an id), timeout, receive_buffer (bytes). The reader has: cursor, recovered, id (the
+-- client's; not of a plain event stream), connection.
 function reader.open(kind, app, channels, options)
   return setmetatable(open_by[kind](app, channels, options or {}), meta)
 end

@@ -6,21 +6,23 @@ local sse = {}
 local stream = {}
 stream.__index = stream
 
--- Opens a stream and reads the head of the answer. `options`: method, body, headers, version.
+-- Opens a stream and reads the head of the answer. `options`: method, body, headers, version, timeout,
+-- receive_buffer.
 function sse.open(to, target, options)
   options = options or {}
   local headers = { Accept = "text/event-stream" }
   for name, value in pairs(options.headers or {}) do
     headers[name] = value
   end
-  local connection = http.connect(to, options.timeout)
+  local connection = http.connect(to, options.timeout, options.receive_buffer)
   assert(connection:send(http.format(options.method or "GET", target, {
     headers = headers,
     body = options.body,
     version = options.version,
     host = options.host,
   })))
-  local self = setmetatable({ connection = connection, text = "", last_id = "" }, stream)
+  local self =
+    setmetatable({ connection = connection, text = "", searched = 0, last_id = "" }, stream)
   self.response = connection:read_head()
   self.status = self.response.status
   self.headers = self.response.headers
@@ -50,11 +52,31 @@ local function read_field(block, line)
     block.comment = line:sub(2):gsub("^ ", "")
     return
   end
-  local name, value = line:match "^([^:]*):? ?(.*)$"
+  local colon = line:find(":", 1, true) or #line + 1
+  local name = line:sub(1, colon - 1)
+  local value = line:sub(line:sub(colon + 1, colon + 1) == " " and colon + 2 or colon + 1)
   if name == "data" then
     block.data = block.data and block.data .. "\n" .. value or value
   else
     block[name] = value
+  end
+end
+
+-- Where the first block ends, and how many bytes separate it from the next one; or nil if it is not whole.
+local function find_end(self)
+  local text = self.text
+  if text:sub(1, 1) == ":" then
+    local at = text:find("\n", 2, true)
+    return at and at - 1, 1
+  end
+  -- What has been searched before holds no end, except that its last byte may be the first of two.
+  local at = text:find("\n\n", math.max(self.searched, 1), true)
+  if at then
+    return at - 1, 2
+  end
+  self.searched = #text
+  if self.ended and text:find "^retry: %d+\n$" then
+    return #text - 1, 1
   end
 end
 
@@ -63,20 +85,17 @@ end
 -- another line end is part of a line here, and so would be noticed.
 function stream:next()
   while true do
-    local block_text, rest = self.text:match "^(:[^\n]*)\n(.*)$"
-    if not block_text then
-      block_text, rest = self.text:match "^(.-)\n\n(.*)$"
-    end
-    if not block_text and self.ended then
-      block_text, rest = self.text:match "^(retry: %d+)\n()$"
-      rest = rest and ""
-    end
-    if block_text then
-      self.text = rest
-      local block = { text = block_text }
-      for line in (block_text .. "\n"):gmatch "(.-)\n" do
-        read_field(block, line)
-      end
+    local last, skip = find_end(self)
+    if last then
+      local block = { text = self.text:sub(1, last) }
+      self.text = self.text:sub(last + skip + 1)
+      self.searched = 0
+      local from = 1
+      repeat
+        local to = block.text:find("\n", from, true) or last + 1
+        read_field(block, block.text:sub(from, to - 1))
+        from = to + 1
+      until from > last + 1
       if block.id then
         self.last_id = block.id
       end
