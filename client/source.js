@@ -269,7 +269,7 @@ function connect(url = "/", options = {}) {
 
   // A snapshot, or a page of one that is too large. Only differences are told, so that a reconnect shows who came and went meanwhile. What
   // changes while pages are read is newer than what they say.
-  function takePage(channel, { members = {}, count, more, after }, round = (channel.round = { seen: new Set(), changed: new Set() })) {
+  function takePage(channel, { members = {}, count, more, after }, round = (channel.round = { changed: new Set(), seen: new Set() })) {
     const { presence } = channel.api;
     if (channel.round !== round) return;
     const joined = [];
@@ -280,9 +280,9 @@ function connect(url = "/", options = {}) {
       else joined.push([id, info]);
     }
     const isLast = !more || (round.pages && !after);
-    const gone = isLast ? [...presence.keys()].filter((id) => !round.seen.has(id) && !round.changed.has(id)) : [];
+    const gone = [...presence.keys()].filter((id) => isLast && !(round.seen.has(id) || round.changed.has(id)));
     if (isLast) channel.round = null;
-    update(channel, Object.fromEntries(joined), gone, count ?? presence.count);
+    update(channel, Object.fromEntries(joined), gone, round.changed.size ? presence.count : count);
     if (isLast) return;
     round.pages = true;
     submit(channel, { presence: channel.name, after }, timeout).then((next) => takePage(channel, next, round), noop);

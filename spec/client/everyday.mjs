@@ -317,3 +317,29 @@ export const presence_in_pages = onEach(async (place, server, transport) => {
   await until("one has left", () => place.run(() => t.presence.size === 15 && !t.presence.has("98")));
   await place.run(() => [...t.crowd, t.ann].forEach((connection) => connection.close()));
 });
+
+// Over a stream and over polls, a page and what changes come by different requests: the count of a page that comes late is an old one.
+export const a_late_page_of_presence = onEach(async (place, server, transport) => {
+  if (transport === "websocket") return;
+  await place.run((channel) => {
+    t.crowd = Array.from({ length: 15 }, (_, i) => t.open({ token: `${i}` }));
+    return Promise.all(t.crowd.map((connection) => connection.channel(channel).ready)).then(() => true);
+  }, `crowd:${transport}`);
+  await until("they know each other", () => place.run((channel) => t.crowd[0].channel(channel).presence.size === 15, `crowd:${transport}`));
+  await place.run((channel) => {
+    const hold = async (...request) => {
+      const response = await fetch(...request);
+      const page = request[1].body && (await response.clone().json()).ok;
+      if (page?.members && !page.more && t.crowd.length === 15) {
+        const told = new Promise((resolve) => t.late.on("moonwire:presence", ({ left }) => left.length > 0 && resolve()));
+        t.crowd.pop().close();
+        await told;
+      }
+      return response;
+    };
+    t.late = t.open({ token: "ann", transports: t.transports, fetch: hold }).channel(channel);
+  }, `crowd:${transport}`);
+  await until("all but one are known", () => place.run(() => t.crowd.length === 14 && t.late.presence.size === 15));
+  assert.equal(await place.run(() => t.late.presence.count), 15);
+  await place.run(() => t.connections.forEach((connection) => connection.close()));
+});
