@@ -21,7 +21,7 @@ function fanOut(open, inFlight) {
     const publisher = new Publisher(app);
     return {
       units: SUBSCRIBERS * inFlight,
-      counts: inFlight === 1 ? [10, 310] : [4, 164],
+      counts: inFlight === 1 ? [10, 310] : [4, 64],
       work: () => crowd.expect(SUBSCRIBERS * inFlight, () => publisher.publish("plain:crowd", inFlight)),
     };
   };
@@ -39,7 +39,7 @@ const scenarios = {
   },
   "publish over HTTP": async (app) => {
     const publisher = new Publisher(app);
-    return { units: 1, counts: [50, 1050], work: () => publisher.publish("plain:nobody", 1) };
+    return { units: 1, counts: [50, 550], work: () => publisher.publish("plain:nobody", 1) };
   },
   "connect with subscribe": async (app) => ({ units: 1, counts: [50, 1050], work: () => openWebSockets(app, "plain:crowd", 1) }),
 };
