@@ -23,11 +23,20 @@ enum {
  * MW_ENOMEM, MW_ECLOSED. `on_done` may be NULL. */
 int broker_control(struct broker *broker, struct bytes command, void (*on_done)(void *context, int status), void *context);
 
-/* Takes the lease `name` for `ms`, unless another node has it. 0: on_done follows, once, with 1: this
- * node has it; 0: another one has; MW_EUNAVAILABLE: unknown. MW_EUNAVAILABLE: too many wait;
- * MW_ENOMEM, MW_ECLOSED. If Redis loses data, two nodes may have the same lease. */
-int broker_lease(struct broker *broker, struct bytes name, uint64_t ms, void (*on_done)(void *context, int status),
-                 void *context);
+struct broker_lease {
+  struct bytes name;
+  uint64_t holder; /* of this node, which may have several; another one each time that it is taken */
+  uint64_t ms;     /* for which no other holder may take it, from the call on */
+  bool is_ended;   /* the holder does not need it any more; nobody may take it before `ms` have passed */
+};
+
+/* Takes a lease, unless another holder has it; keeps it, if this one has it; or ends it. The name is
+ * copied. 0: on_done follows, once, with 0: it is this holder's, or, if `left_ms` is not 0, another one has it
+ * for so long; or MW_EUNAVAILABLE: unknown, so end it. MW_EUNAVAILABLE: too many wait; MW_ENOMEM, MW_ECLOSED. `on_done` may be
+ * NULL. If Redis loses data, two nodes may have the same lease. When the node says goodbye, those are free that
+ * have not ended (up to 64). */
+int broker_lease(struct broker *broker, const struct broker_lease *lease,
+                 void (*on_done)(void *context, int status, uint64_t left_ms), void *context);
 
 VISIBILITY_POP
 

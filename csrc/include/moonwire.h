@@ -782,6 +782,26 @@ MW_API int mw_server_send_user(struct mw_server *server, const char *user_id, si
  * MW_EUNAVAILABLE, MW_ECLOSED. */
 MW_API int mw_server_kick_user(struct mw_server *server, const char *user_id, size_t user_id_len, const char *channel,
                                size_t channel_len, const char *code, const char *reason);
+/* A lease, for what only one server of a cluster does at a time. */
+enum mw_lease_step {
+  MW_LEASE_TAKE, /* unless another holder has it */
+  MW_LEASE_KEEP, /* for longer; often enough, or another server takes it */
+  MW_LEASE_END   /* it is not needed any more. Also after a failure: whether it is taken is unknown then */
+};
+struct mw_lease {
+  struct mw_bytes name; /* of the cluster's leases */
+  uint64_t holder;      /* from mw_server_lease_holder, for each MW_LEASE_TAKE */
+  enum mw_lease_step step;
+  uint64_t ms; /* for which no other holder may take it, from the call on */
+};
+MW_API uint64_t mw_server_lease_holder(struct mw_server *server);
+/* Takes, keeps, or ends a lease. MW_PENDING: `on_done` (may be NULL) is called once, on the server's
+ * thread, with 0: it is the holder's, or, if `left_ms` is not 0, another one has it for so long; or with a
+ * negative status. 0: without a broker, every lease is the server's. MW_ECLOSED (the server is stopping, and takes none),
+ * MW_EUNAVAILABLE, MW_ENOMEM. When the server stops, its leases that have not ended are free. If the broker
+ * loses data, two servers may have the same lease. */
+MW_API int mw_server_lease(struct mw_server *server, const struct mw_lease *lease,
+                           void (*on_done)(void *context, int status, uint64_t left_ms), void *context);
 enum { MW_TICKET_LEN = 32 };
 /* Makes a text that identifies a user once, as ?ticket= in the URL of a stream, a poll, or a
  * WebSocket. `user` is a JSON object. It is valid for `valid_ms` (at most an hour). If the app

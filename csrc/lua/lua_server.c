@@ -9,6 +9,7 @@
 #include "lua/lua_config.h"
 #include "lua/objects/lua_client.h"
 #include "lua/objects/lua_history.h"
+#include "lua/objects/lua_lease.h"
 #include "lua/objects/lua_publish.h"
 #include "lua/objects/lua_publish_all.h"
 #include "lua/objects/lua_timer.h"
@@ -347,5 +348,6 @@ void server_open(lua_State *L) {
   luaL_setfuncs(L, config_methods, 0);
   luaL_setfuncs(L, token_methods, 0);
   luaL_setfuncs(L, user_methods, 0);
+  luaL_setfuncs(L, lease_methods, 0);
   lua_pop(L, 2);
 }

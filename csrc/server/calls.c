@@ -127,6 +127,25 @@ int mw_server_kick_user(struct mw_server *server, const char *user_id, size_t us
   return status < 0 ? status : client_call_kick_user(&server->app, user, name, code, reason);
 }
 
+/* ---- Leases ---------------------------------------------------------------------------------- */
+
+uint64_t mw_server_lease_holder(struct mw_server *server) { return ++server->lease_holder; }
+
+int mw_server_lease(struct mw_server *server, const struct mw_lease *lease,
+                    void (*on_done)(void *context, int status, uint64_t left_ms), void *context) {
+  if (lease->step == MW_LEASE_TAKE && app_stopping(&server->app)) return MW_ECLOSED;
+  if (!server->broker) return 0;
+  if (!server->broker->broker) return MW_ECLOSED;
+  struct broker_lease wanted = {.name = bytes_of(lease->name.ptr, lease->name.len),
+                                .holder = lease->holder,
+                                .ms = lease->ms,
+                                .is_ended = lease->step == MW_LEASE_END};
+  int status = broker_lease(server->broker->broker, &wanted, on_done, context);
+  return status == 0 ? MW_PENDING : status;
+}
+
+/* ---- Tickets --------------------------------------------------------------------------------- */
+
 static int make_ticket(struct mw_server *server, const struct mw_config_options *options, struct bytes user, uint64_t valid_ms,
                        char text[MW_TICKET_LEN], struct mw_error *error) {
   struct json_value value;

@@ -42,6 +42,7 @@ struct mw_server {
   struct app app;
   struct orderer orderer;        /* bus, or broker */
   struct broker_orderer *broker; /* NULL: none */
+  uint64_t lease_holder;         /* the newest (mw_server_lease_holder) */
   struct loop loop;
   struct bus bus;
   struct store store;

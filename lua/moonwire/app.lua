@@ -5,6 +5,7 @@ local Channel = require "moonwire.channel"
 local core = require "moonwire.core"
 local events = require "moonwire.events"
 local log = require "moonwire.log"
+local Once = require "moonwire.once"
 local options = require "moonwire.options"
 local specs = require "moonwire.specs"
 local presence = require "moonwire.presence"
@@ -138,6 +139,7 @@ function App._new(settings)
     _routes = {},
     _mounts = {},
     _before = {}, -- handlers of app:before, in order
+    _once = {}, -- where each name of app:once is used
     _timers = {}, -- timers and tasks that were created before the start
     _spawned = {},
     _listeners = {}, -- what it listens on, in order
@@ -694,24 +696,30 @@ end
 
 -- ---- Time -----------------------------------------------------------------------------------------------------------------
 
+-- Starts it, now or when the app starts.
+function App:_add_timer(call, timer)
+  if self._stopped then
+    options.raise(("%s: the app has stopped"):format(call))
+  elseif self._server then
+    timer:_start(self._server)
+  else
+    table.insert(self._timers, timer)
+  end
+  return timer
+end
+
 function App:_timer(call, delay, again, fn)
   if type(delay) ~= "number" or not (delay >= 0 and delay <= 1e9) or (again and delay < 0.001) then
     local most = again and "number of seconds, at least 0.001" or "non-negative number of seconds"
     options.raise(("%s: argument 1 must be a %s, got %s"):format(call, most, options.show(delay)))
   end
   options.argument(call, 2, fn, "function")
-  if self._stopped then
-    options.raise(("%s: the app has stopped"):format(call))
-  end
-  local timer = Timer._new(delay, again and delay or 0, function()
-    return options.call(fn)
-  end, (options.definition(fn)))
-  if self._server then
-    timer:_start(self._server)
-  else
-    table.insert(self._timers, timer)
-  end
-  return timer
+  return self:_add_timer(
+    call,
+    Timer._new(delay, again and delay or 0, function()
+      return options.call(fn)
+    end, (options.definition(fn)))
+  )
 end
 
 --- Calls fn repeatedly. A tick is skipped if the previous call has not returned.
@@ -728,6 +736,33 @@ end
 ---@return moonwire.Timer
 function App:after(seconds, fn)
   return self:_timer("app:after", seconds, false, fn)
+end
+
+--- Calls fn repeatedly, on one server of a cluster at a time. Without a broker, it is app:every.
+---@param name string what the servers of the cluster call it
+---@param seconds number from the beginning of a call to that of the next one
+---@param fn fun()
+---@return moonwire.Timer
+function App:once(name, seconds, fn)
+  options.argument("app:once", 1, name, "string")
+  if #name == 0 or #name > 255 or not utf8.len(name) or name:find "%c" then
+    options.raise "app:once: a name must be 1 to 255 bytes of UTF-8 without control characters"
+  end
+  local call = ("app:once %q"):format(name)
+  if type(seconds) ~= "number" or not (seconds >= 0.1 and seconds <= 1e9) then
+    local text = "%s: argument 2 must be a number of seconds, at least 0.1, got %s"
+    options.raise(text:format(call, options.show(seconds)))
+  end
+  options.argument(call, 3, fn, "function")
+  if self._once[name] then
+    options.raise(("%s: already used at %s"):format(call, self._once[name]))
+  end
+  local timer = Once._new(name, seconds, fn, (options.definition(fn)), function()
+    self._once[name] = nil
+  end)
+  self:_add_timer(call, timer)
+  self._once[name] = options.caller()
+  return timer
 end
 
 --- Runs fn(...) as a separate task, soon.

@@ -475,6 +475,33 @@ function Server:close_user(user_id, reason) end
 ---@return string|nil code "misuse", "too_large", "unavailable", or "closed"
 function Server:send_user(user_id, channel, event, data, is_binary) end
 
+--- Another number each time.
+---@return integer
+function Server:lease_holder() end
+
+--- Waits for the broker; without one, every lease is the server's.
+---@param name string
+---@param holder integer
+---@param seconds number
+---@return boolean|nil is_held false: by another holder
+---@return number|string left for so many seconds; or a message
+---@return string|nil code "closed" or "unavailable"
+function Server:take_lease(name, holder, seconds) end
+
+---@param name string
+---@param holder integer
+---@param seconds number
+---@return boolean|nil is_held
+---@return number|string left
+---@return string|nil code
+function Server:keep_lease(name, holder, seconds) end
+
+--- Does not wait, and never fails.
+---@param name string
+---@param holder integer
+---@param seconds number for which nobody may take it
+function Server:end_lease(name, holder, seconds) end
+
 ---@param user_id string
 ---@param channel string
 ---@param code string

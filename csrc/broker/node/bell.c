@@ -1,5 +1,6 @@
 /* The heartbeat of a node; what is done for nodes that are dead; and how this one ends. */
 #include "broker/node/arguments.h"
+#include "broker/node/leases.h"
 #include "broker/node/node.h"
 
 enum { REAP_CHANNELS = 100 };
@@ -99,10 +100,12 @@ int broker_say_goodbye(struct broker *broker, void (*on_done)(void *context), vo
   arguments_add_key(&arguments, broker, "nodes", none);
   arguments_add_key(&arguments, broker, "dead", none);
   arguments_add_key(&arguments, broker, "no", broker->options.node);
+  leases_add_keys(&arguments, broker);
   arguments_end_keys(&arguments);
   arguments_add(&arguments, run_bytes(&broker->run));
   arguments_add(&arguments, broker->options.node);
   arguments_add_u64(&arguments, broker->generation);
+  leases_add_holders(&arguments, broker);
   broker->on_goodbye = on_done;
   broker->goodbye_context = context;
   int status = arguments_run(&arguments, broker, SCRIPT_GOODBYE, &broker->goodbye);

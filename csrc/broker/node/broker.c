@@ -3,6 +3,7 @@
 
 #include "base/log_limit.h"
 #include "broker/node/arguments.h"
+#include "broker/node/leases.h"
 #include "broker/node/node.h"
 
 enum { HELLO_AGAIN_MS = 100 };
@@ -262,6 +263,7 @@ struct broker *broker_new(const struct broker_options *options, struct link *lin
   broker->generation = 1;
   broker->on_event_end = on_event_end;
   broker->hello.on_reply = on_welcome;
+  list_init(&broker->leases);
   bell_init(broker);
   channels_init(broker);
   rosters_init(&broker->rosters);
@@ -294,6 +296,7 @@ void broker_free(struct broker *broker) {
   pages_drop_requests(broker);
   channels_deinit(broker);
   members_deinit(broker);
+  leases_free(broker);
   buffer_deinit(&broker->texts);
   memory_free(broker);
 }

@@ -3,6 +3,7 @@
 
 #include "base/log_limit.h"
 #include "broker/node/arguments.h"
+#include "broker/node/leases.h"
 #include "broker/node/node.h"
 
 enum { READ_COUNT = 64, READ_AGAIN_MS = 1000 };
@@ -22,10 +23,14 @@ struct controlling {
   struct broker *broker;
   uint64_t seq; /* 0: never sent */
   uint64_t due_ms;
-  uint64_t lease_ms; /* 0: it is a command */
+  bool is_lease; /* otherwise, it is a command */
+  bool is_ended; /* of a lease */
+  uint64_t holder, lease_ms;
   bool is_sent, is_unsure;
   int status;
+  uint64_t left_ms; /* of a lease that another holder has */
   void (*on_done)(void *context, int status);
+  void (*on_lease)(void *context, int status, uint64_t left_ms);
   void *context;
   bool is_done;
   struct bytes text; /* the command, or the name of the lease */
@@ -54,6 +59,7 @@ static void tell(struct controlling *controlling, int status) {
   list_remove(&controlling->expiry);
   controlling->is_done = true;
   if (controlling->on_done) controlling->on_done(controlling->context, status);
+  if (controlling->on_lease) controlling->on_lease(controlling->context, status, controlling->left_ms);
 }
 
 /* It is decided; on_done follows. */
@@ -66,24 +72,22 @@ static void end(struct controlling *controlling, int status) {
 
 /* ---- Sending ---------------------------------------------------------------------------------- */
 
-/* The text of a lease: the same after it was sent again. */
-static void append_holder(struct buffer *texts, const struct controlling *controlling) {
+/* Sets left_ms if another holder has it. */
+static int read_lease(struct controlling *controlling, const struct resp_value *reply) {
   const struct broker *broker = controlling->broker;
-  buffer_append(texts, broker->options.node);
-  buffer_append_char(texts, '.');
-  buffer_append_u64(texts, controlling->seq);
+  uint64_t is_held;
+  if (!resp_u64(resp_item(reply, 1), &is_held)) return MW_EUNAVAILABLE;
+  if (is_held == 0 && !resp_u64(resp_item(reply, 2), &controlling->left_ms)) return MW_EUNAVAILABLE;
+  if (is_held == 0) return controlling->left_ms > 0 ? 0 : MW_EUNAVAILABLE;
+  /* The answer comes so late that another node may have the lease by now. */
+  bool is_late =
+      !controlling->is_ended && controlling->due_ms - broker->options.publish_ms + controlling->lease_ms <= broker->now_ms;
+  return is_late ? MW_EUNAVAILABLE : 0;
 }
 
-static enum answer read_lease(const struct controlling *controlling, const struct resp_value *reply, int *status) {
-  struct buffer holder;
-  if (!reply) return ANSWER_LOST;
-  if (reply->type == RESP_ERROR) return ANSWER_FAILED;
-  buffer_init(&holder);
-  append_holder(&holder, controlling);
-  *status = reply->type == RESP_NIL || bytes_equal(resp_text(reply), buffer_bytes(&holder));
-  bool failed = holder.failed;
-  buffer_deinit(&holder);
-  return failed ? ANSWER_FAILED : ANSWER_OK;
+static void note_lost(const struct controlling *controlling) {
+  struct broker_lease lease = {.name = controlling->text, .holder = controlling->holder};
+  leases_note(controlling->broker, &lease, false);
 }
 
 /* What must be sent again comes before those that wait, in order. */
@@ -101,14 +105,12 @@ static void put_back(struct controlling *controlling) {
 static void on_answer(struct link_command *command, const struct resp_value *reply) {
   struct controlling *controlling = container_of(command, struct controlling, command);
   struct broker *broker = controlling->broker;
-  int status = 0;
-  enum answer answer = controlling->lease_ms > 0 ? read_lease(controlling, reply, &status) : node_answer(broker, reply);
+  enum answer answer = node_answer(broker, reply);
+  int status = answer == ANSWER_OK && controlling->is_lease ? read_lease(controlling, reply) : 0;
   controlling->is_sent = false;
   broker->control.sent_count--;
-  /* The answer comes so late that another node may have the lease by now. */
-  bool is_late = status == 1 && controlling->due_ms - broker->options.publish_ms + controlling->lease_ms <= broker->now_ms;
-  if (is_late) answer = ANSWER_FAILED;
   if (answer == ANSWER_LOST) controlling->is_unsure = true;
+  if (controlling->left_ms > 0) note_lost(controlling);
   if (controlling->is_done) { /* too late */
     controlling_free(controlling);
   } else if (answer == ANSWER_OK) {
@@ -125,15 +127,13 @@ static int send_lease(struct controlling *controlling) {
   struct broker *broker = controlling->broker;
   struct arguments arguments;
   arguments_init(&arguments);
-  arguments_add(&arguments, BYTES("SET"));
+  arguments_add_key(&arguments, broker, "h", bytes_of(NULL, 0));
   arguments_add_key(&arguments, broker, "o", controlling->text);
-  append_holder(&arguments.texts, controlling);
-  arguments_end_one(&arguments);
-  arguments_add(&arguments, BYTES("NX"));
-  arguments_add(&arguments, BYTES("GET"));
-  arguments_add(&arguments, BYTES("PX"));
+  arguments_end_keys(&arguments);
+  arguments_add(&arguments, run_bytes(&broker->run));
+  leases_add_holder(&arguments, broker, controlling->holder);
   arguments_add_u64(&arguments, controlling->lease_ms);
-  return arguments_send(&arguments, broker, &controlling->command);
+  return arguments_run(&arguments, broker, SCRIPT_LEASE, &controlling->command);
 }
 
 static int send_command(struct controlling *controlling) {
@@ -162,7 +162,7 @@ static bool send_first(struct broker *broker) {
   if (!controlling || control->sent_count >= SENT_MAX) return false;
   bool is_new = controlling->seq == 0;
   if (is_new) controlling->seq = control->seq + 1;
-  if ((controlling->lease_ms > 0 ? send_lease(controlling) : send_command(controlling)) < 0) {
+  if ((controlling->is_lease ? send_lease(controlling) : send_command(controlling)) < 0) {
     if (is_new) controlling->seq = 0;
     return false;
   }
@@ -258,7 +258,7 @@ void control_give_up(struct broker *broker) {
   for (struct list *link = waiting->next, *next; link != waiting; link = next) {
     next = link->next;
     struct controlling *controlling = container_of(link, struct controlling, link);
-    if (controlling->is_unsure && controlling->lease_ms == 0) end(controlling, MW_EUNAVAILABLE);
+    if (controlling->is_unsure && !controlling->is_lease) end(controlling, MW_EUNAVAILABLE);
   }
 }
 
@@ -291,19 +291,18 @@ void control_stop(struct broker *broker) {
 
 /* ---- The public functions --------------------------------------------------------------------- */
 
-static int put(struct broker *broker, struct bytes text, uint64_t lease_ms, void (*on_done)(void *, int), void *context) {
+/* Takes the rest from `how`. */
+static int put(struct broker *broker, struct bytes text, const struct controlling *how) {
   struct control *control = &broker->control;
   if (broker->is_stopped || broker->is_leaving) return MW_ECLOSED;
   if (control->count >= broker->options.waiting_max) return MW_EUNAVAILABLE;
   if (control->bytes + text.len > BROKER_CONTROL_WAITING) return MW_EUNAVAILABLE;
   struct controlling *controlling = memory_calloc(1, sizeof *controlling + text.len + 1);
   if (!controlling) return MW_ENOMEM;
-  *controlling = (struct controlling){.command.on_reply = on_answer,
-                                      .broker = broker,
-                                      .due_ms = broker->now_ms + broker->options.publish_ms,
-                                      .lease_ms = lease_ms,
-                                      .on_done = on_done,
-                                      .context = context};
+  *controlling = *how;
+  controlling->command.on_reply = on_answer;
+  controlling->broker = broker;
+  controlling->due_ms = broker->now_ms + broker->options.publish_ms;
   if (text.len > 0) memcpy(controlling->copy, text.ptr, text.len);
   controlling->text = bytes_of(controlling->copy, text.len);
   list_append(&control->waiting, &controlling->link);
@@ -315,11 +314,19 @@ static int put(struct broker *broker, struct bytes text, uint64_t lease_ms, void
 }
 
 int broker_control(struct broker *broker, struct bytes command, void (*on_done)(void *context, int status), void *context) {
-  if (command.len > BROKER_CONTROL_BYTES_MAX) return MW_ETOOLARGE;
-  return put(broker, command, 0, on_done, context);
+  struct controlling how = {.on_done = on_done, .context = context};
+  return command.len > BROKER_CONTROL_BYTES_MAX ? MW_ETOOLARGE : put(broker, command, &how);
 }
 
-int broker_lease(struct broker *broker, struct bytes name, uint64_t ms, void (*on_done)(void *context, int status),
-                 void *context) {
-  return put(broker, name, ms > 0 ? ms : 1, on_done, context);
+int broker_lease(struct broker *broker, const struct broker_lease *lease,
+                 void (*on_done)(void *context, int status, uint64_t left_ms), void *context) {
+  struct controlling how = {.is_lease = true,
+                            .is_ended = lease->is_ended,
+                            .holder = lease->holder,
+                            .lease_ms = lease->ms,
+                            .on_lease = on_done,
+                            .context = context};
+  int status = put(broker, lease->name, &how);
+  leases_note(broker, lease, status == 0 && !lease->is_ended);
+  return status;
 }

@@ -168,6 +168,8 @@ struct node_end {
 
 struct broker {
   struct broker_options options;
+  struct list leases; /* broker/node/leases.h */
+  size_t lease_count;
   struct buffer texts; /* those of the options */
   struct link *link;
   const struct broker_sink *sink;

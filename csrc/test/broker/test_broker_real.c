@@ -477,7 +477,7 @@ static void members_of_a_node_that_stops_leave(void **state) {
   until(is_gone && has_trace(first, "+ada +bo -bo"));
 }
 
-static void commands_and_leases_reach_all(void **state) {
+static void commands_reach_all(void **state) {
   (void)state;
   struct node *first = &nodes[0], *second = &nodes[1];
   int status = NOT_DONE;
@@ -488,14 +488,60 @@ static void commands_and_leases_reach_all(void **state) {
   until(status != NOT_DONE && has_trace(second, "!one !two"));
   assert_int_equal(status, 0);
   assert_int_equal(first->trace.len, 0);
-  status = NOT_DONE;
-  assert_int_equal(broker_lease(first->broker, BYTES("sweep"), PATIENCE_MS, on_status, &status), 0);
-  until(status != NOT_DONE);
-  assert_int_equal(status, 1);
-  status = NOT_DONE;
-  assert_int_equal(broker_lease(second->broker, BYTES("sweep"), PATIENCE_MS, on_status, &status), 0);
-  until(status != NOT_DONE);
-  assert_int_equal(status, 0);
+}
+
+struct lease_outcome {
+  int status;
+  uint64_t left_ms;
+};
+
+static void on_lease(void *context, int status, uint64_t left_ms) {
+  *(struct lease_outcome *)context = (struct lease_outcome){status, left_ms};
+}
+
+static struct lease_outcome lease(struct node *node, uint64_t holder, uint64_t ms, bool is_ended) {
+  struct lease_outcome outcome = {.status = NOT_DONE};
+  struct broker_lease wanted = {.name = BYTES("sweep"), .holder = holder, .ms = ms, .is_ended = is_ended};
+  assert_int_equal(broker_lease(node->broker, &wanted, on_lease, &outcome), 0);
+  until(outcome.status != NOT_DONE);
+  return outcome;
+}
+
+/* Returns whether it is the holder's. */
+static bool has(struct node *node, uint64_t holder, uint64_t ms, bool is_ended) {
+  struct lease_outcome outcome = lease(node, holder, ms, is_ended);
+  assert_int_equal(outcome.status, 0);
+  assert_true(outcome.left_ms <= PATIENCE_MS);
+  return outcome.left_ms == 0;
+}
+
+static void one_holder_has_a_lease(void **state) {
+  (void)state;
+  struct node *first = &nodes[0], *second = &nodes[1];
+  assert_true(has(first, 1, PATIENCE_MS, false));
+  assert_false(has(second, 1, PATIENCE_MS, false));
+  assert_true(has(first, 1, PATIENCE_MS, false));  /* it keeps it */
+  assert_false(has(first, 2, PATIENCE_MS, false)); /* another holder, on the same node */
+  assert_true(has(first, 1, PATIENCE_MS, true));
+  assert_false(has(second, 1, PATIENCE_MS, false));
+  assert_true(has(first, 1, 0, true));
+  assert_true(has(second, 1, PATIENCE_MS, false));
+  assert_false(has(first, 1, 0, true));
+  /* what is no lease */
+  real_redis_run(&real, "redis-cli -s s DEL '{mw}:o:sweep' && redis-cli -s s LPUSH '{mw}:o:sweep' x");
+  assert_true(has(first, 3, PATIENCE_MS, false));
+  real_redis_run(&real, "redis-cli -s s SET '{mw}:o:sweep' x");
+  assert_true(has(second, 2, PATIENCE_MS, false));
+}
+
+static void a_node_that_stops_frees_its_leases(void **state) {
+  (void)state;
+  struct node *first = &nodes[0], *second = &nodes[1];
+  bool is_gone = false;
+  assert_true(has(second, 7, PATIENCE_MS, false));
+  assert_int_equal(broker_say_goodbye(second->broker, on_gone, &is_gone), 0);
+  until(is_gone);
+  assert_true(has(first, 1, PATIENCE_MS, false));
 }
 
 static bool has_failed_to_read;
@@ -532,7 +578,9 @@ int main(void) {
                                      REAL_TEST(a_record_that_no_node_could_read_is_refused),
                                      REAL_TEST(members_are_known_on_all_nodes),
                                      REAL_TEST(members_of_a_node_that_stops_leave),
-                                     REAL_TEST(commands_and_leases_reach_all),
+                                     REAL_TEST(commands_reach_all),
+                                     REAL_TEST(one_holder_has_a_lease),
+                                     REAL_TEST(a_node_that_stops_frees_its_leases),
                                      REAL_TEST(commands_are_read_again_after_an_error)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

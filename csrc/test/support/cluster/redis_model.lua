@@ -37,21 +37,12 @@ end
 
 local writes, reads = {}, {}
 
--- EX seconds, or NX GET PX milliseconds.
-function writes.SET(key, value, option, number, ...)
-  if option == "NX" then
-    local px, ms = ...
-    assert(number == "GET" and px == "PX")
-    local before = get(key)
-    if not before then
-      db.keys[key], db.expires[key] = { value = value }, now_ms + tonumber(ms)
-    end
-    return before and before.value or false
-  end
+-- EX seconds, or PX milliseconds.
+function writes.SET(key, value, option, number)
   db.keys[key], db.expires[key] = { value = value }, nil
   if option then
-    assert(option == "EX")
-    db.expires[key] = now_ms + number * 1000
+    assert(option == "EX" or option == "PX")
+    db.expires[key] = now_ms + number * (option == "EX" and 1000 or 1)
   end
   return { ok = "OK" }
 end
@@ -222,6 +213,13 @@ end
 function reads.GET(key)
   local value = get(key)
   return value and value.value or false
+end
+
+function reads.PTTL(key)
+  if not get(key) then
+    return -2
+  end
+  return db.expires[key] and db.expires[key] - now_ms or -1
 end
 
 function reads.HGET(key, field)

@@ -195,20 +195,22 @@ void sim_command_check(const struct sim_commands *commands, const struct sim_pre
   }
 }
 
-static void on_lease(void *context, int status) {
+static void on_lease(void *context, int status, uint64_t left_ms) {
   struct command_call *call = context;
   struct sim_commands *commands = call->commands;
-  if (status == 1) {
+  if (status == 0 && left_ms == 0) {
     if (call->is_strict && *commands->now_ms < commands->lease_until_ms)
       fail_msg("seed %llu: two nodes have a lease", seed_of(call->presence));
     commands->lease_until_ms = call->begun_ms + LEASE_MS;
   }
+  if (call->is_strict) assert_true(left_ms <= LEASE_MS);
   free(call);
 }
 
 void sim_lease(struct sim_commands *commands, struct sim_presence *presence, bool is_strict) {
   struct command_call *call = call_new(commands, presence);
   call->is_strict = is_strict;
-  int status = broker_lease(presence->broker, BYTES("sweep"), LEASE_MS, on_lease, call);
-  if (status < 0) on_lease(call, status);
+  struct broker_lease lease = {.name = BYTES("sweep"), .holder = ++commands->lease_holder, .ms = LEASE_MS};
+  int status = broker_lease(presence->broker, &lease, on_lease, call);
+  if (status < 0) on_lease(call, status, 0);
 }

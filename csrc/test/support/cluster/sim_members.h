@@ -29,7 +29,7 @@ struct sim_commands {
   size_t count;
   bool is_done[SIM_COMMANDS];
   unsigned lives[SIM_COMMANDS][MODEL_NODES]; /* of the nodes that must hear it; 0: need not */
-  uint64_t lease_until_ms;
+  uint64_t lease_until_ms, lease_holder;
   const uint64_t *now_ms;
 };
 
