@@ -64,6 +64,7 @@ describe("moonwire.redis", function()
         "ca_file and verify = false need a URL with rediss://",
       },
       { { url = "redis://h", publish_seconds = 601 }, "publish_seconds is more than 600" },
+      { { url = "redis://h", expiry_seconds = 1 }, "expiry_seconds is not between 2 and 600" },
       { { url = "redis://h", wait_replicas = 17 }, "wait_replicas is more than 16" },
       { 7, "bad argument" },
     }

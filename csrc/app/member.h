@@ -12,17 +12,26 @@ struct member {
   struct sorted_node node;
   struct list in_leaving, in_changed; /* alone if it is not listed */
   struct blob *key;
-  struct blob *info; /* NULL: null */
-  uint32_t connections;
-  bool told; /* announced as joined, and not as left since */
-  /* its linger has passed: it leaves, unless it returns before that is announced */
-  bool gone;
+  struct blob *info;    /* NULL: null */
+  uint32_t connections; /* of this server, with those whose join is pending */
+  bool is_joined;       /* on this server; until the end of its linger */
+  bool is_listed;       /* by the broker: on any server */
+  /* it is present, on this server or on others. One that is not, but `told`, leaves, unless it returns
+   * before that is announced */
+  bool is_in;
+  bool told;         /* announced as joined, and not as left since */
+  bool is_renewed;   /* it has left and joined, with another info, and only the first join was announced */
   bool taken;        /* part of the batch that is being made */
   uint64_t leave_ms; /* the end of its linger */
   struct bytes user_id;
   char text[];
 };
 
+/* Returns how many connections others are told: those of this server; for a member that is only on
+ * others, 1. */
+static inline uint32_t member_connections(const struct member *member) {
+  return member->connections == 0 && member->is_listed && !member->is_joined ? 1 : member->connections;
+}
 /* Returns a user's id as a JSON string, or NULL if out of memory. */
 struct blob *member_key(struct bytes user_id);
 /* Adds a member. Takes the key (NULL: out of memory), and keeps the info. Returns NULL if out of

@@ -30,6 +30,17 @@ struct completion {
   void (*on_done)(struct completion *completion, int status);
 };
 
+/* A user that becomes a member of a channel on this server. Texts are borrowed. */
+struct order_join {
+  struct bytes channel, user_id;
+  struct bytes info;  /* JSON; empty: null */
+  size_t members_max; /* of the channel, on all servers */
+  /* 0. MW_ELIMIT: there are too many members. Otherwise negative, for order_refusal. Called once, never
+   * within the call. */
+  void (*on_done)(void *context, int status);
+  void *context;
+};
+
 struct orderer {
   /* Publishes a message whose parts were checked, and are borrowed. 0: it is published, and
    * completion->id has its id. MW_PENDING: the kept completion tells later. A negative
@@ -65,6 +76,12 @@ struct orderer {
    * it was not sent. */
   int (*update_roster)(struct orderer *orderer, struct roster_batch *batch);
   size_t (*worker_count)(struct orderer *orderer);
+  /* Counts a user as a member of the channel on all servers, until `leave`. NULL: only this server
+   * knows its members. 0: it is a member. MW_PENDING: on_done follows. Otherwise negative, for
+   * order_refusal. The server's thread. */
+  int (*join)(struct orderer *orderer, const struct order_join *join);
+  /* The user has left this server, after a join that has succeeded. The server's thread. */
+  void (*leave)(struct orderer *orderer, struct bytes channel, struct bytes user_id);
   /* Returns the position of the newest message. Any thread. */
   uint64_t (*position)(struct orderer *orderer);
 };

@@ -149,9 +149,10 @@ struct script_job {
   struct leaving leaving; /* undoes what was done before a refusal */
   struct mw_request request;
   enum job_step step;
-  size_t at;    /* the channel of the step */
-  bool running; /* inside the loop that takes its steps */
-  bool late;    /* it is awaited, and has taken too long */
+  size_t at;       /* the channel of the step */
+  size_t entering; /* its channels whose members a broker has yet to count it in */
+  bool running;    /* inside the loop that takes its steps */
+  bool late;       /* it is awaited, and has taken too long */
   /* For the worker: commands for the client that arrived in the meantime, and must wait for the
    * answer. */
   struct mail *held, *held_last; /* in the order of arrival */

@@ -41,7 +41,8 @@ bool broker_next_change(struct bytes *changes, struct broker_change *change);
 struct broker_join {
   struct bytes channel, user, info;
   size_t members_max; /* of the channel, on all nodes; 0: any number */
-  /* 0: it is a member. MW_ELIMIT: there are too many. MW_EUNAVAILABLE: not in time. Called once. */
+  /* 0: it is a member. MW_ELIMIT: there are too many. MW_ECLOSED. MW_EBROKER_LOST and the statuses after
+   * it: not in time, or refused. Called once. */
   void (*on_done)(void *context, int status);
   void *context;
 };

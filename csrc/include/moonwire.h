@@ -289,6 +289,9 @@ struct mw_broker_options {
   bool is_unverified; /* any certificate is accepted */
   /* how long a publish, a join, or a read of a history waits for Redis, at most 10 minutes; 0: 5 s */
   uint64_t publish_ms;
+  /* how long this server may be silent until it counts as dead and its members leave: 2 seconds to 10
+   * minutes; 0: 10 s */
+  uint64_t expiry_ms;
   uint32_t wait_replicas; /* replicas of Redis that must have a published message; at most 16 */
 };
 
@@ -718,13 +721,23 @@ MW_API size_t mw_channel_count(struct mw_server *server, const char *name, size_
 struct mw_member {
   struct mw_bytes user_id;
   struct mw_bytes info; /* JSON */
-  size_t connections;   /* 0: the last has disconnected, and linger has not passed */
+  /* those of this server. 0: the last has disconnected, and linger has not passed. With a broker, a user
+   * that is only on other servers has 1 */
+  size_t connections;
 };
 /* A range of the members, in the order of their ids, compared byte by byte as encoded in JSON. */
 struct mw_presence_query {
   struct mw_bytes after; /* only after this user id, a member or not; empty: from the first on */
   size_t limit;          /* maximum number of members; 0: all */
 };
+/* Returns whether the channel has members: it matches a pattern with presence. */
+MW_API bool mw_channel_has_presence(struct mw_server *server, const char *name, size_t name_len);
+/* Fetches the members of a channel from the broker, for mw_channel_presence. counts_only: only their
+ * number is read. Returns 0 if this server knows them, as it always does without a broker, and as long
+ * as the channel has subscribers here. Otherwise as mw_channel_fetch. on_done NULL: nothing is fetched;
+ * MW_PENDING: it would be. The server's thread. */
+MW_API int mw_channel_fetch_presence(struct mw_server *server, const char *name, size_t name_len, bool counts_only,
+                                     void (*on_done)(void *context, int status), void *context);
 /* Passes the members to on_member (may be NULL), which must not call the library. `query` NULL:
  * all. Returns the number of all members. *more (may be NULL) receives whether others follow. */
 MW_API size_t mw_channel_presence(struct mw_server *server, const char *name, size_t name_len,

@@ -48,6 +48,7 @@ void broker_read(lua_State *L, int index, struct mw_broker_options *out) {
                                     .prefix = read_whole(L, index, "prefix"),
                                     .ca_file = read_whole(L, index, "ca_file"),
                                     .publish_ms = (uint64_t)(read_number(L, index, "publish_seconds") * 1000 + 0.5),
+                                    .expiry_ms = (uint64_t)(read_number(L, index, "expiry_seconds") * 1000 + 0.5),
                                     .wait_replicas = (uint32_t)read_number(L, index, "wait_replicas")};
   lua_getfield(L, index, "verify");
   out->is_unverified = lua_isboolean(L, -1) && !lua_toboolean(L, -1);

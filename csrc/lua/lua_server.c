@@ -10,6 +10,7 @@
 #include "lua/objects/lua_client.h"
 #include "lua/objects/lua_history.h"
 #include "lua/objects/lua_lease.h"
+#include "lua/objects/lua_presence.h"
 #include "lua/objects/lua_publish.h"
 #include "lua/objects/lua_publish_all.h"
 #include "lua/objects/lua_timer.h"
@@ -258,63 +259,6 @@ static int has_broker(lua_State *L) {
   return 1;
 }
 
-struct taking {
-  struct host *host;
-  struct mw_bytes channel;
-  struct mw_presence_query query;
-};
-
-/* The table of members, and the last one. */
-struct putting {
-  lua_State *L;
-  struct mw_bytes last;
-};
-
-/* Adds a member to the table at the top. */
-static void put_member(void *context, const struct mw_member *member) {
-  struct putting *putting = context;
-  lua_State *L = putting->L;
-  putting->last = member->user_id;
-  bytes_push(L, member->user_id);
-  lua_createtable(L, 0, 2);
-  /* An info of null is an absent field. */
-  if (member->info.len != 4 || memcmp(member->info.ptr, "null", 4) != 0) {
-    json_decode(L, member->info);
-    lua_setfield(L, -2, "info");
-  }
-  lua_pushinteger(L, (lua_Integer)member->connections);
-  lua_setfield(L, -2, "connections");
-  lua_rawset(L, -3);
-}
-
-static int take_members(lua_State *L) {
-  const struct taking *taking = lua_touserdata(L, 1);
-  struct putting putting = {.L = L};
-  bool more;
-  lua_newtable(L);
-  size_t members = mw_channel_presence(taking->host->server, taking->channel.ptr, taking->channel.len, &taking->query, put_member,
-                                       &putting, &more);
-  lua_pushinteger(L, (lua_Integer)members);
-  if (more) {
-    bytes_push(L, putting.last);
-  } else {
-    lua_pushnil(L);
-  }
-  return 3;
-}
-
-/* server:presence(channel, after, limit): returns { [user id] = { info =, connections = } }, the
- * number of all members, and, if others follow, the id after which they do. */
-static int presence(lua_State *L) {
-  struct taking taking = {.host = host_check_running(L, 1), .channel = bytes_check(L, 2)};
-  if (!lua_isnoneornil(L, 3)) taking.query.after = bytes_check(L, 3);
-  taking.query.limit = (size_t)luaL_optinteger(L, 4, 0);
-  lua_pushcfunction(L, take_members);
-  lua_pushlightuserdata(L, &taking);
-  call_uncollected(L, 1, 3);
-  return 3;
-}
-
 void server_open(lua_State *L) {
   static const luaL_Reg metamethods[] = {{"__gc", collect_host}, {NULL, NULL}};
   static const luaL_Reg methods[] = {
@@ -335,7 +279,8 @@ void server_open(lua_State *L) {
       {"count", count},
       {"history", history_read},
       {"stats", stats},
-      {"presence", presence},
+      {"count_all", presence_count},
+      {"presence", presence_read},
       {"timer", timer_new},
       {"spawn", timer_spawn},
       {"client", client_find},

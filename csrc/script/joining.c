@@ -9,7 +9,7 @@
 #include "script/identify.h"
 #include "script/leaving.h"
 #include "script/open_channel.h"
-#include "script/presence.h"
+#include "script/presence/presence.h"
 #include "script/question.h"
 #include "script/script.h"
 #include "script/task.h"
@@ -189,7 +189,8 @@ static bool put_question(struct script *script, struct script_job *job) {
     case STEP_SLOW: type = MW_REQUEST_SLOW; break;
     case STEP_PRESENCE:
       job->at = presence_unknown(script, job);
-      if (job->at == job->channel_count) return false;
+      /* Members are added together, after everything that could refuse. */
+      if (job->at == job->channel_count) return presence_enter(script, job);
       type = MW_REQUEST_PRESENCE;
       break;
     case STEP_MESSAGE:
@@ -254,11 +255,10 @@ static void take_joining_step(struct script *script, struct script_job *job) {
       job->step = last ? STEP_PRESENCE : STEP_OPEN;
       return;
     case STEP_PRESENCE:
-      /* Members are added together, after everything that could refuse. */
-      if (presence_unknown(script, job) < job->channel_count) return;
-      presence_enter(script, job);
+      if (job->at < job->channel_count) return; /* the app was asked: there may be more to ask */
+      if (atomic_load(&job->cancelled)) return; /* while the broker was asked: it is undone */
       job->at = 0;
-      if (job->status == 0) job->step = STEP_JOINED;
+      job->step = STEP_JOINED;
       return;
     case STEP_SLOW:
     case STEP_MESSAGE: job->step = STEP_JOINED; return;

@@ -3,7 +3,7 @@
 #include "app/socket.h"
 #include "base/memory.h"
 #include "script/open_channel.h"
-#include "script/presence.h"
+#include "script/presence/presence.h"
 #include "script/question.h"
 #include "script/script.h"
 #include "script/task.h"

@@ -6,7 +6,7 @@
 #include "script/joining.h"
 #include "script/leaving.h"
 #include "script/open_channel.h"
-#include "script/presence.h"
+#include "script/presence/presence.h"
 #include "script/question.h"
 #include "script/task.h"
 

@@ -6,7 +6,7 @@
 #include "codec/envelope.h"
 #include "codec/json_scan.h"
 #include "script/client_calls.h"
-#include "script/presence.h"
+#include "script/presence/presence.h"
 #include "server/broker/broker_commands.h"
 #include "server/server.h"
 

@@ -39,10 +39,21 @@ function Channel:publish(event, data, given)
   return self._app:_publish("channel:publish", self.name, event, data, given)
 end
 
---- Returns the number of subscriptions.
----@return integer
+--- Raises if the code cannot wait for a broker.
+local function checked(call, first, message, code, ...)
+  if first == nil and code == "misuse" then
+    options.raise(("%s: %s"):format(call, message))
+  end
+  return first, message, code, ...
+end
+
+--- Returns the number of subscriptions; with a broker, in a channel with presence, the number of members
+--- on all servers.
+---@return integer|nil
+---@return string|nil message
+---@return string|nil code "unavailable", "closed", or "timeout": only with a broker, for which it waits
 function Channel:count()
-  return (self._app:_running("channel:count"):count(self.name))
+  return checked("channel:count", self._app:_running("channel:count"):count_all(self.name))
 end
 
 --- Returns the kept messages between two ids, oldest first, at most `limit` of them (100). With
@@ -68,16 +79,17 @@ end
 --- `limit`, it is a page of members, in the order of their ids, which begins after the user
 --- `after`.
 ---@param given? { after: string?, limit: integer? }
----@return table<string, { info: any, connections: integer }>
----@return integer count
----@return string|nil after the `after` of the next page; nil: this is the last page
+---@return table<string, { info: any, connections: integer }>|nil
+---@return integer|string count or a message
+---@return string|nil after the `after` of the next page; nil: this is the last page. Or a code, only with
+--- a broker, for which it may wait: "unavailable", "closed", or "timeout"
 function Channel:presence(given)
   local server = self._app:_running "channel:presence"
   if given == nil then
-    return server:presence(self.name)
+    return checked("channel:presence", server:presence(self.name))
   end
   given = options.read("channel:presence", given, presence_spec)
-  return server:presence(self.name, given.after, given.limit)
+  return checked("channel:presence", server:presence(self.name, given.after, given.limit))
 end
 
 --- Ends the subscription of a client, or those of all clients of a user, on all servers. Each client

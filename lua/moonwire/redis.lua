@@ -12,6 +12,7 @@ local options = require "moonwire.options"
 ---@field ca_file? string authorities for rediss:, in PEM; nil: those of the system
 ---@field verify? boolean false accepts any certificate; nil: true
 ---@field publish_seconds? number how long a publish, a join, or a read of history waits; nil: 5
+---@field expiry_seconds? number how long this server may be silent until it counts as dead and its members leave; nil: 10
 ---@field wait_replicas? integer replicas that must have a message that is published; nil: 0
 
 local spec = {
@@ -23,6 +24,7 @@ local spec = {
   ca_file = "text",
   verify = "boolean",
   publish_seconds = "duration",
+  expiry_seconds = "duration",
   wait_replicas = "count",
 }
 

@@ -516,12 +516,19 @@ function Server:kick_user(user_id, channel, code, reason) end
 ---@return boolean exists
 function Server:count(name) end
 
+--- As channel:count; "misuse" if this code cannot wait for the broker.
+---@param name string
+---@return integer|nil
+---@return string|nil message
+---@return string|nil code
+function Server:count_all(name) end
+
 ---@param name string
 ---@param after string|nil a user's id; nil: from the first member on
 ---@param limit integer|nil nil: all
----@return table<string, { info: any, connections: integer }>
----@return integer count
----@return string|nil after where the next page begins; nil: there is none
+---@return table<string, { info: any, connections: integer }>|nil
+---@return integer|string count or a message
+---@return string|nil after where the next page begins; nil: there is none. Or a code
 function Server:presence(name, after, limit) end
 
 ---@param id string

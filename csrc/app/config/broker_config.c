@@ -7,6 +7,7 @@
 #include "base/memory.h"
 
 enum { PUBLISH_MS = 5000, PUBLISH_MS_MAX = 600000, REPLICAS_MAX = 16 };
+enum { EXPIRY_MS = 10000, EXPIRY_MS_MIN = 2000, EXPIRY_MS_MAX = 600000 };
 
 /* Copies a secret, if there is one. */
 static bool copy_secret(char to[REDIS_SECRET_MAX + 1], const char *from) {
@@ -43,6 +44,8 @@ static const char *broker_fault(const struct redis_url *url, const struct mw_bro
   if (options->ca_file && options->is_unverified) return "ca_file has no effect if any certificate is accepted";
   if (options->ca_file && access(options->ca_file, R_OK) < 0) return "ca_file cannot be read";
   if (options->publish_ms > PUBLISH_MS_MAX) return "publish_seconds is more than 600";
+  if (options->expiry_ms > 0 && (options->expiry_ms < EXPIRY_MS_MIN || options->expiry_ms > EXPIRY_MS_MAX))
+    return "expiry_seconds is not between 2 and 600";
   if (options->wait_replicas > REPLICAS_MAX) return "wait_replicas is more than 16";
   return NULL;
 }
@@ -69,6 +72,7 @@ static int broker_read(struct broker_config *broker, const struct mw_broker_opti
   snprintf(broker->prefix, sizeof broker->prefix, "%s", options->prefix ? options->prefix : "mw");
   broker->is_unverified = options->is_unverified;
   broker->publish_ms = options->publish_ms > 0 ? (uint32_t)options->publish_ms : PUBLISH_MS;
+  broker->expiry_ms = options->expiry_ms > 0 ? (uint32_t)options->expiry_ms : EXPIRY_MS;
   broker->wait_replicas = options->wait_replicas;
   if (!options->ca_file) return 0;
   broker->ca_file = memory_copy(options->ca_file, strlen(options->ca_file));
@@ -113,5 +117,6 @@ bool broker_config_equal(const struct broker_config *a, const struct broker_conf
   for (size_t i = 0; i < a->sentinel_count; i++)
     if (!url_equal(&a->sentinels[i], &b->sentinels[i])) return false;
   if (strcmp(a->prefix, b->prefix) != 0 || !bytes_equal(bytes_string(a->ca_file), bytes_string(b->ca_file))) return false;
-  return a->is_unverified == b->is_unverified && a->publish_ms == b->publish_ms && a->wait_replicas == b->wait_replicas;
+  if (a->publish_ms != b->publish_ms || a->expiry_ms != b->expiry_ms) return false;
+  return a->is_unverified == b->is_unverified && a->wait_replicas == b->wait_replicas;
 }

@@ -17,6 +17,7 @@ struct broker_config {
   char *ca_file; /* NULL: the authorities of the system */
   bool is_unverified;
   uint32_t publish_ms;
+  uint32_t expiry_ms;
   uint32_t wait_replicas;
 };
 

@@ -31,6 +31,12 @@ static void take_counted(struct own_member *member, const struct resp_value *rep
   }
 }
 
+/* Returns why a call was not carried out. */
+static int failure_of(const struct resp_value *reply) {
+  bool is_lost;
+  return reply && reply->type == RESP_ERROR ? refusal_read(reply->text, &is_lost) : MW_EBROKER_FAILED;
+}
+
 static void take_answer(struct own_channel *channel, enum answer answer, const struct resp_value *reply) {
   while (!list_empty(&channel->sent)) {
     struct own_member *member = container_of(channel->sent.next, struct own_member, link);
@@ -39,7 +45,7 @@ static void take_answer(struct own_channel *channel, enum answer answer, const s
     } else if (answer == ANSWER_LOST) {
       member->is_unsure = true;
     } else if (answer == ANSWER_FAILED) {
-      member_give_up(member, MW_EUNAVAILABLE);
+      member_give_up(member, failure_of(reply));
     }
     member->sent = 0;
     member_settle(member);

@@ -149,7 +149,7 @@ void members_expire(struct broker *broker) {
   struct own_members *members = &broker->members;
   while (!list_empty(&members->joins)) {
     if (container_of(members->joins.next, struct join, expiry)->due_ms > broker->now_ms) break;
-    expire_join(broker, MW_EUNAVAILABLE);
+    expire_join(broker, node_outage(broker));
   }
   while (!list_empty(&members->cooling)) { /* all cool for the same time */
     struct own_channel *channel = container_of(members->cooling.next, struct own_channel, link);

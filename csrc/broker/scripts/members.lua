@@ -7,10 +7,21 @@
 -- for each member what an announcement has for one that joined (presence). Members are not listed if
 -- there are more of them than asked for. `number` is that of the last announcement; 0: unknown.
 -- Returns OK and whether the node is subscribed (1 or 0). FENCED: another Redis than expected.
-local h = redis.call("HMGET", KEYS[1], "run", "epoch")
+local h = redis.pcall("HMGET", KEYS[1], "run", "epoch")
 if h[1] ~= ARGV[1] then
   return { "FENCED" }
 end
+-- Removes what another program has written in place of a key.
+local function repair(key, kind)
+  local found = redis.call("TYPE", key).ok
+  if found ~= kind and found ~= "none" then
+    redis.call("DEL", key)
+  end
+end
+for i, kind in ipairs { "hash", "hash", "string" } do
+  repair(KEYS[1 + i], kind)
+end
+
 local count, bytes = redis.call("HLEN", KEYS[2]), 0
 local parts, is_listed = {}, count <= tonumber(ARGV[4])
 if is_listed then
@@ -28,6 +39,9 @@ if bytes > tonumber(ARGV[5]) then
   parts, is_listed = {}, false
 end
 local number = redis.call("GET", KEYS[4]) or "0"
+if (tonumber(string.match(number, "^%d+$")) or 2 ^ 54) > 2 ^ 53 then
+  number = "0"
+end
 local head = "members " .. ARGV[3] .. " " .. h[2] .. " " .. number .. " " .. count
 head = head .. (is_listed and " 1\n" or " 0\n")
 return { "OK", redis.call("PUBLISH", ARGV[2], head .. table.concat(parts)) }

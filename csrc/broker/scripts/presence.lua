@@ -13,13 +13,24 @@
 -- is a position; `before` is the number of the channel's previous announcement, or 0 if unknown.
 -- Returns OK, the number, the count, and the users that were refused: there are too many members.
 -- FENCED: another Redis than expected; STALE: the node was removed.
-local h = redis.call("HMGET", KEYS[1], "run", "epoch", "position")
+local h = redis.pcall("HMGET", KEYS[1], "run", "epoch", "position")
 if h[1] ~= ARGV[1] then
   return { "FENCED" }
 end
-if redis.call("HGET", KEYS[2], "generation") ~= ARGV[2] then
+if redis.pcall("HGET", KEYS[2], "generation") ~= ARGV[2] then
   return { "STALE" }
 end
+-- Removes what another program has written in place of a key.
+local function repair(key, kind)
+  local found = redis.call("TYPE", key).ok
+  if found ~= kind and found ~= "none" then
+    redis.call("DEL", key)
+  end
+end
+for i, kind in ipairs { "hash", "hash", "string", "set", "set", "set" } do
+  repair(KEYS[2 + i], kind)
+end
+
 local users, infos, number_key, channels, own = KEYS[3], KEYS[4], KEYS[5], KEYS[7], KEYS[8]
 local owner, channel, most, ttl = ARGV[3], ARGV[4], tonumber(ARGV[6]), ARGV[7]
 local count = redis.call("HLEN", users)
@@ -33,6 +44,16 @@ local function note(user, change)
   state[user] = not (state[user] == "+" and change == "-") and change
 end
 
+-- Adds to the number of owners, and returns it. If another program has written it, there is one.
+local function add(user, number)
+  local owners = redis.pcall("HINCRBY", users, user, number)
+  if type(owners) ~= "number" then
+    owners = math.max(number, 0)
+    redis.call("HSET", users, user, owners)
+  end
+  return owners
+end
+
 local function join(user, info, limit)
   if redis.call("SISMEMBER", own, user) == 1 then
     return
@@ -43,7 +64,7 @@ local function join(user, info, limit)
     return
   end
   redis.call("SADD", own, user)
-  redis.call("HINCRBY", users, user, 1)
+  add(user, 1)
   if is_new then
     redis.call("HSET", infos, user, info)
     count = count + 1
@@ -55,7 +76,7 @@ local function leave(user)
   if redis.call("SREM", own, user) == 0 then
     return
   end
-  if redis.call("HINCRBY", users, user, -1) <= 0 then
+  if add(user, -1) <= 0 then
     redis.call("HDEL", users, user)
     redis.call("HDEL", infos, user)
     count = count - 1
@@ -78,6 +99,9 @@ else
 end
 
 local before = redis.call("GET", number_key) or "0"
+if (tonumber(string.match(before, "^%d+$")) or 2 ^ 54) > 2 ^ 53 then
+  before = "0"
+end
 local changed = {}
 for _, user in ipairs(order) do
   if state[user] then

@@ -6,10 +6,19 @@
 -- The script `bell` adds the owners of a dead node; a node adds its own earlier ones. The keys of an
 -- owner and of a channel are made here; all have the hash tag of the prefix.
 -- Returns OK and the number of owners that are left; FENCED: another Redis than expected.
-local h = redis.call("HMGET", KEYS[1], "run", "epoch")
+local h = redis.pcall("HMGET", KEYS[1], "run", "epoch")
 if h[1] ~= ARGV[1] then
   return { "FENCED" }
 end
+-- Removes what another program has written in place of a key.
+local function repair(key, kind)
+  local found = redis.call("TYPE", key).ok
+  if found ~= kind and found ~= "none" then
+    redis.call("DEL", key)
+  end
+end
+
+repair(KEYS[2], "set")
 local owner = redis.call("SRANDMEMBER", KEYS[2])
 if not owner then
   return { "OK", 0 }
@@ -20,7 +29,11 @@ local ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local function announce(channel, left)
   local number_key = prefix .. "pv:" .. channel
+  repair(number_key, "string")
   local before = redis.call("GET", number_key) or "0"
+  if (tonumber(string.match(before, "^%d+$")) or 2 ^ 54) > 2 ^ 53 then
+    before = "0"
+  end
   local number = string.format("%.0f", math.max(tonumber(before) + 1, ms * 2048))
   redis.call("SET", number_key, number, "EX", ARGV[5])
   local count = redis.call("HLEN", prefix .. "pu:" .. channel)
@@ -33,11 +46,16 @@ end
 
 local function reap(channel)
   local own = prefix .. "pn:" .. owner .. ":" .. channel
+  local users, infos = prefix .. "pu:" .. channel, prefix .. "pi:" .. channel
   local left = {}
+  repair(own, "set")
+  repair(users, "hash")
+  repair(infos, "hash")
   for _, user in ipairs(redis.call("SMEMBERS", own)) do
-    if redis.call("HINCRBY", prefix .. "pu:" .. channel, user, -1) <= 0 then
-      redis.call("HDEL", prefix .. "pu:" .. channel, user)
-      redis.call("HDEL", prefix .. "pi:" .. channel, user)
+    local owners = redis.pcall("HINCRBY", users, user, -1)
+    if type(owners) ~= "number" or owners <= 0 then
+      redis.call("HDEL", users, user)
+      redis.call("HDEL", infos, user)
       left[#left + 1] = user
     end
   end
@@ -47,6 +65,7 @@ local function reap(channel)
   end
 end
 
+repair(prefix .. "pn:" .. owner, "set")
 local channels = redis.call("SPOP", prefix .. "pn:" .. owner, ARGV[4])
 for _, channel in ipairs(channels) do
   reap(channel)
@@ -55,6 +74,7 @@ if redis.call("EXISTS", prefix .. "pn:" .. owner) == 0 then
   redis.call("SREM", KEYS[2], owner)
   local node = string.match(owner, "^(.*)%.%d+$")
   if node then
+    repair(prefix .. "no:" .. node, "set")
     redis.call("SREM", prefix .. "no:" .. node, owner)
   end
 end

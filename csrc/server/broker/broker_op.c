@@ -55,6 +55,12 @@ struct broker_op *broker_op_publish(const struct kind *kind, const struct messag
   return op;
 }
 
+static enum broker_roster roster_of(const struct job_channel *channel) {
+  enum mw_presence presence = channel->kind ? channel->kind->presence : MW_PRESENCE_NONE;
+  if (presence == MW_PRESENCE_NONE) return BROKER_ROSTER_NONE;
+  return presence == MW_PRESENCE_FULL || channel->reads_members ? BROKER_ROSTER_LIST : BROKER_ROSTER_COUNT;
+}
+
 struct broker_op *broker_op_channels(enum broker_op_type type, const struct job_channel *channels, size_t count) {
   size_t text_len = 0;
   for (size_t i = 0; i < count; i++) text_len += channels[i].name.len;
@@ -64,6 +70,7 @@ struct broker_op *broker_op_channels(enum broker_op_type type, const struct job_
   for (size_t i = 0; i < count; i++) {
     op->interests[i].channel = copy_to(&text, channels[i].name);
     if (channels[i].kind) op->interests[i].history = history_of(channels[i].kind);
+    op->interests[i].roster = roster_of(&channels[i]);
   }
   /* Those of one call have one cursor. */
   op->since = channels[0].since;

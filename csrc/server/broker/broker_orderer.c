@@ -4,15 +4,15 @@
 #include "base/memory.h"
 #include "broker/redis_link.h"
 #include "broker/scripts.h"
+#include "server/broker/broker_members.h"
 #include "server/broker/broker_op.h"
 #include "server/server.h"
 
 enum {
   TICK_MS = 100,
   LINGER_MS = 10000,
-  BELL_MS = 1000,
+  BELL_MS = 1000, /* or a quarter of the expiry */
   SILENCE_MS = 3000,
-  EXPIRY_MS = 10000,
   RECOVER_MS = 2000,
   GATHER_MS = 100,
   LEAVE_MS = 1000
@@ -231,6 +231,7 @@ static int begin_link(struct broker_orderer *orderer, const struct mw_config *co
 
 static int begin_broker(struct broker_orderer *orderer, const struct mw_config *config) {
   struct mw_server *server = orderer->server;
+  uint32_t expiry_ms = config->broker->expiry_ms;
   struct epoch name[2]; /* another one after each start */
   epoch_init(&name[0]);
   epoch_init(&name[1]);
@@ -238,9 +239,9 @@ static int begin_broker(struct broker_orderer *orderer, const struct mw_config *
                                    .node = bytes_of(name[0].text, sizeof name),
                                    .publish_ms = config->broker->publish_ms,
                                    .linger_ms = LINGER_MS,
-                                   .bell_ms = BELL_MS,
+                                   .bell_ms = expiry_ms / 4 < BELL_MS ? expiry_ms / 4 : BELL_MS,
                                    .silence_ms = SILENCE_MS,
-                                   .expiry_ms = EXPIRY_MS,
+                                   .expiry_ms = expiry_ms,
                                    .recover_ms = RECOVER_MS,
                                    .gather_ms = GATHER_MS,
                                    .mark_ttl_s = MARK_TTL_S,
@@ -297,6 +298,10 @@ static int update_roster(struct orderer *orderer, struct roster_batch *batch) {
 }
 static size_t worker_count(struct orderer *orderer) { return bus_orderer.worker_count(orderer); }
 static uint64_t position(struct orderer *orderer) { return bus_orderer.position(orderer); }
+static int join(struct orderer *orderer, const struct order_join *join) { return broker_members_join(owner_of(orderer), join); }
+static void leave(struct orderer *orderer, struct bytes channel, struct bytes user_id) {
+  broker_members_leave(owner_of(orderer), channel, user_id);
+}
 
 const struct orderer broker_orderer = {.publish = publish,
                                        .interest = interest,
@@ -307,4 +312,6 @@ const struct orderer broker_orderer = {.publish = publish,
                                        .end_pending = end_pending,
                                        .update_roster = update_roster,
                                        .worker_count = worker_count,
+                                       .join = join,
+                                       .leave = leave,
                                        .position = position};

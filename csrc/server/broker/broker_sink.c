@@ -2,7 +2,9 @@
 #include "base/log_limit.h"
 #include "base/memory.h"
 #include "broker/record.h"
+#include "script/presence/presence.h"
 #include "server/broker/broker_commands.h"
+#include "server/broker/broker_members.h"
 #include "server/server.h"
 
 /* What another node may send, at least. */
@@ -112,6 +114,7 @@ static void disconnect(void *context, struct bytes channel) {
 static void forget(void *context, struct bytes channel) {
   struct broker_orderer *orderer = context;
   store_forget(&orderer->server->store, channel);
+  presence_forget(&orderer->server->script, channel);
 }
 
 static void begin_epoch(void *context, const struct epoch *epoch, uint64_t position) {
@@ -120,6 +123,8 @@ static void begin_epoch(void *context, const struct epoch *epoch, uint64_t posit
   int status = bus_begin_epoch(orderer->server, epoch, position);
   orderer->must_restart = status < 0;
 }
+
+static void members(void *context, const struct broker_members *members) { broker_members_take(context, members); }
 
 static void command(void *context, struct bytes text) { broker_commands_take(context, text); }
 
@@ -136,5 +141,6 @@ const struct broker_sink broker_orderer_sink = {.deliver = deliver,
                                                 .forget = forget,
                                                 .reach = reach,
                                                 .begin_epoch = begin_epoch,
+                                                .members = members,
                                                 .command = command,
                                                 .miss_commands = miss_commands};

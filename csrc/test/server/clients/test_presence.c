@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "script/presence.h"
+#include "script/presence/presence.h"
 #include "server/server.h"
 #include "test/support.h"
 #include "test/support/memory_peer.h"

@@ -1,6 +1,6 @@
 /* The members of a channel, as the app reads them. */
 #include "app/member.h"
-#include "script/presence.h"
+#include "script/presence/presence.h"
 #include "script/script.h"
 
 /* The first member after that user id; if out of memory, none. */
@@ -21,14 +21,15 @@ size_t presence_list(struct script *script, struct bytes name, const struct mw_p
   if (!presence) return 0;
   const struct member *member = begin_at(presence, query->after);
   for (size_t shown_count = 0; member; member = member_next(&presence->members, member)) {
-    if (member->gone) continue;
+    if (!member->is_in) continue;
     if (query->limit > 0 && shown_count == query->limit) break;
     shown_count++;
     struct bytes info = member->info ? blob_bytes(member->info) : BYTES("null");
-    struct mw_member shown = {
-        .user_id = {member->user_id.ptr, member->user_id.len}, .info = {info.ptr, info.len}, .connections = member->connections};
+    struct mw_member shown = {.user_id = {member->user_id.ptr, member->user_id.len},
+                              .info = {info.ptr, info.len},
+                              .connections = member_connections(member)};
     if (on_member) on_member(context, &shown);
   }
   if (more) *more = member != NULL;
-  return presence->members.count - presence->gone_count;
+  return presence->is_followed && !presence->is_listed ? presence->cluster_count : presence->count;
 }
