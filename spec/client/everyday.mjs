@@ -339,7 +339,6 @@ export const a_late_page_of_presence = onEach(async (place, server, transport) =
     };
     t.late = t.open({ token: "ann", transports: t.transports, fetch: hold }).channel(channel);
   }, `crowd:${transport}`);
-  await until("all but one are known", () => place.run(() => t.crowd.length === 14 && t.late.presence.size === 15));
-  assert.equal(await place.run(() => t.late.presence.count), 15);
+  await until("all but one are known and counted", () => place.run(() => t.crowd.length === 14 && t.late.presence.size === 15 && t.late.presence.count === 15));
   await place.run(() => t.connections.forEach((connection) => connection.close()));
 });
