@@ -24,7 +24,7 @@ struct completion {
   /* Returns the completion in memory that lasts until on_done: then the call returns MW_PENDING. Or
    * NULL: it cannot wait, and the call fails. Called at most once, within the call. */
   struct completion *(*keep)(struct completion *completion);
-  /* A kept completion: 0, or why it went nowhere. Called exactly once, never within the call: on the
+  /* A kept completion: 0, or a negative status. Called exactly once, never within the call: on the
    * worker's thread, after all that was delivered to the worker until then; without one, on the
    * server's thread, in a turn. Frees it. */
   void (*on_done)(struct completion *completion, int status);
@@ -44,7 +44,7 @@ struct order_join {
 struct orderer {
   /* Publishes a message whose parts were checked, and are borrowed. 0: it is published, and
    * completion->id has its id. MW_PENDING: the kept completion tells later. A negative
-   * status, for order_refusal: it went nowhere, except for MW_ECLOSED, MW_EBROKER_UNSURE, and
+   * status, for order_refusal: it was not published, except for MW_ECLOSED, MW_EBROKER_UNSURE, and
    * MW_EBROKER_UNREPLICATED of a kept completion. Any thread. */
   int (*publish)(struct orderer *orderer, const struct kind *kind, const struct message_parts *parts, bool is_volatile,
                  struct completion *completion);

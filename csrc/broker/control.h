@@ -25,16 +25,16 @@ int broker_control(struct broker *broker, struct bytes command, void (*on_done)(
 
 struct broker_lease {
   struct bytes name;
-  uint64_t holder; /* of this node, which may have several; another one each time that it is taken */
+  uint64_t holder; /* of this node, which may have several; a new one each time that it is taken */
   uint64_t ms;     /* for which no other holder may take it, from the call on */
-  bool is_ended;   /* the holder does not need it any more; nobody may take it before `ms` have passed */
+  bool is_ended;   /* the holder does not need it any more; it cannot be taken before `ms` have passed */
 };
 
 /* Takes a lease, unless another holder has it; keeps it, if this one has it; or ends it. The name is
- * copied. 0: on_done follows, once, with 0: it is this holder's, or, if `left_ms` is not 0, another one has it
- * for so long; or MW_EUNAVAILABLE: unknown, so end it. MW_EUNAVAILABLE: too many wait; MW_ENOMEM, MW_ECLOSED. `on_done` may be
- * NULL. If Redis loses data, two nodes may have the same lease. When the node says goodbye, those are free that
- * have not ended (up to 64). */
+ * copied. 0: `on_done` (may be NULL) follows, once. With 0, the lease is this holder's if `left_ms` is 0;
+ * otherwise, another holder has it for `left_ms`. With MW_EUNAVAILABLE, the outcome is unknown: end it.
+ * MW_EUNAVAILABLE: too many wait; MW_ENOMEM, MW_ECLOSED. If Redis loses data, two nodes may have the same
+ * lease. The goodbye of the node frees up to 64 leases that have not ended. */
 int broker_lease(struct broker *broker, const struct broker_lease *lease,
                  void (*on_done)(void *context, int status, uint64_t left_ms), void *context);
 

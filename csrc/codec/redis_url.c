@@ -64,7 +64,7 @@ const char *redis_url_read_host(struct redis_url *url, struct bytes text, uint16
     url->port = default_port;
   }
   for (size_t i = 0; i < host.len; i++) {
-    if (!is_host_byte(host.ptr[i], is_literal)) return "the host has a character that no name of a host has";
+    if (!is_host_byte(host.ptr[i], is_literal)) return "invalid character in the host";
   }
   return url_copy_host(url, host) ? NULL : "the host is missing, or longer than 253 bytes";
 }

@@ -675,13 +675,13 @@ enum { MW_PENDING = 1 };
  * the server orders messages itself, the outcome is always known. When the server ends, on_done of
  * a publish that is still pending receives MW_ECLOSED: the message may have been published.
  *
- * If it fails, the message was not published. MW_EINVAL: malformed name, event, key, or JSON, or a
+ * If the call itself fails, the message was not published. MW_EINVAL: malformed name, event, key, or JSON, or a
  * final message that is volatile. MW_ENOTFOUND: no pattern matches. MW_ETOOLARGE: exceeds
  * limits.message_size, or what the broker accepts. MW_EUNAVAILABLE: exceeds limits.queue, or the server
  * has stopped, or the history cannot keep the message because limits.channels is reached. MW_EWAITING.
- * MW_ENOMEM. With a broker also MW_EBROKER_LOST and the statuses after it; with the last two of them,
- * the message may be published. Threads other than the server's do not receive that limits.channels is
- * reached, and MW_ENOMEM: the history then has a gap, which clients receive when they resume. */
+ * MW_ENOMEM. With a broker, also MW_EBROKER_LOST and the statuses after it. On threads other than the
+ * server's, MW_ENOMEM and a reached limits.channels are not reported: the history then has a gap, which
+ * clients receive when they resume. */
 MW_API int mw_publish(struct mw_server *server, const struct mw_publish *publish, char id[MW_ID_MAX], struct mw_error *error);
 
 /* Returns whether a broker orders the messages. The outcome of a publish is then pending, unless the
@@ -785,7 +785,7 @@ MW_API size_t mw_server_close_user(struct mw_server *server, const char *user_id
 /* Sends a message to all clients of a user, as mw_client_send does. *count (may be NULL) receives the
  * number of those that it was handed to. With a broker, the message also goes to the clients on the
  * other servers, which are not counted: each receives it once, even if the connection to the broker is
- * lost in between. It may have MW_SEND_USER_MAX bytes of data then. MW_EINVAL, MW_ETOOLARGE, MW_ENOMEM,
+ * lost in between. Its data may then have at most MW_SEND_USER_MAX bytes. MW_EINVAL, MW_ETOOLARGE, MW_ENOMEM,
  * MW_EUNAVAILABLE (too many wait for the broker), MW_ECLOSED: it was not sent. */
 enum { MW_SEND_USER_MAX = 64 << 10 };
 MW_API int mw_server_send_user(struct mw_server *server, const char *user_id, size_t user_id_len, const struct mw_publish *push,
@@ -807,12 +807,14 @@ struct mw_lease {
   enum mw_lease_step step;
   uint64_t ms; /* for which no other holder may take it, from the call on */
 };
+/* Returns a new number each time. */
 MW_API uint64_t mw_server_lease_holder(struct mw_server *server);
 /* Takes, keeps, or ends a lease. MW_PENDING: `on_done` (may be NULL) is called once, on the server's
- * thread, with 0: it is the holder's, or, if `left_ms` is not 0, another one has it for so long; or with a
- * negative status. 0: without a broker, every lease is the server's. MW_ECLOSED (the server is stopping, and takes none),
- * MW_EUNAVAILABLE, MW_ENOMEM. When the server stops, its leases that have not ended are free. If the broker
- * loses data, two servers may have the same lease. */
+ * thread. With 0, the lease is the holder's if `left_ms` is 0; otherwise, another holder has it for
+ * `left_ms`. A negative status means that the outcome is unknown. 0: without a broker, every lease is the
+ * server's. MW_ECLOSED (the server is stopping), MW_EUNAVAILABLE, MW_ENOMEM. When the server stops, up to
+ * 64 leases that have not ended become free. If the broker loses data, two servers may have the same
+ * lease. */
 MW_API int mw_server_lease(struct mw_server *server, const struct mw_lease *lease,
                            void (*on_done)(void *context, int status, uint64_t left_ms), void *context);
 enum { MW_TICKET_LEN = 32 };

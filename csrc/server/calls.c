@@ -95,7 +95,7 @@ int mw_server_send_user(struct mw_server *server, const char *user_id, size_t us
   int status = client_call_read(&server->app, push, &parts, error);
   if (status < 0) return status;
   if (mw_server_has_broker(server) && parts.data.len > MW_SEND_USER_MAX)
-    return error_set(error, MW_ETOOLARGE, "the data is larger than 64 KiB, which a broker carries to a user");
+    return error_set(error, MW_ETOOLARGE, "the data is larger than 64 KiB, the maximum with a broker");
   struct message *message = message_new(NULL, &parts);
   if (!message) return error_set(error, MW_ENOMEM, "out of memory");
   if (server->broker) status = broker_commands_send_user(server->broker, user, &parts);

@@ -49,7 +49,7 @@ function Client:subscribe(name)
   return outcome("client:subscribe", core.subscribe(self, name))
 end
 
--- Raises if they are not for clients.
+-- Raises if clients cannot receive them.
 function Client._check_refusal(call, code, reason)
   local fault = answer.code_fault(code) or answer.reason_fault(reason, 123)
   if fault then

@@ -1,14 +1,14 @@
---- What app:once returns: a timer that runs on one server of a cluster. The servers share a lease, which
---- the one that calls the function has until the call ends, and then nobody until the next one is due.
+--- What app:once returns: a timer that runs on one server of a cluster. The servers share a lease. The
+--- server that calls the function has it until the call ends. No server can take it again before the
+--- next call is due.
 local core = require "moonwire.core"
 local options = require "moonwire.options"
 
--- In seconds. A server that has died keeps the lease for at most LEASE. A call that takes longer keeps
--- it every KEEP.
+-- In seconds. A call takes the lease for at least LEASE, and renews it every KEEP.
 local LEASE, KEEP = 10, 3
 -- The server that made the last call makes the next one, unless it is late by GRACE.
 local GRACE = 2
--- After the broker has not answered.
+-- The delay after the broker has not answered.
 local RETRY = 1
 
 ---@class moonwire.Once: moonwire.Timer

@@ -475,7 +475,7 @@ function Server:close_user(user_id, reason) end
 ---@return string|nil code "misuse", "too_large", "unavailable", or "closed"
 function Server:send_user(user_id, channel, event, data, is_binary) end
 
---- Another number each time.
+--- Returns a new number each time.
 ---@return integer
 function Server:lease_holder() end
 
@@ -499,7 +499,7 @@ function Server:keep_lease(name, holder, seconds) end
 --- Does not wait, and never fails.
 ---@param name string
 ---@param holder integer
----@param seconds number for which nobody may take it
+---@param seconds number for which no holder can take it
 function Server:end_lease(name, holder, seconds) end
 
 ---@param user_id string

@@ -2,7 +2,7 @@
  *
  * Redis counts them for an owner, "<node>.<number>". After a restart or a failover, or if the node
  * was taken for dead, it is not known what is counted. Then all are counted again, for another owner.
- * Only after that, the earlier one is left to the reaper; so nobody leaves in between. */
+ * Only after that, the earlier one is left to the reaper; so no member leaves in between. */
 #include "broker/members/own_members.h"
 #include "broker/node/arguments.h"
 

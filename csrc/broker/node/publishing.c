@@ -184,7 +184,7 @@ static void on_waited(struct link_command *command, const struct resp_value *rep
 }
 
 /* One WAIT after the publishes that were sent. It returns soon, so that what follows on the connection
- * does not wait for a replica, and is sent again until the publishes are over their time. A connection
+ * does not wait for a replica, and is sent again until the publishes expire. A connection
  * that is new has written `hello`, so WAIT is about what was published before, too. */
 static void ask_replicas(struct broker *broker) {
   struct publishing *publishing = &broker->publishing;
@@ -283,7 +283,7 @@ static void log_lack(struct broker *broker) {
   broker->publishing.lacks_replicas = true;
 }
 
-/* The time of one is over. */
+/* A publish has taken too long. */
 static void expire(struct sending *sending, int status) {
   bool lacks_replicas = sending->broker->options.replicas > 0 && !sending->is_replicated;
   if (sending->position > 0) status = lacks_replicas ? MW_EBROKER_UNREPLICATED : 0;

@@ -1,4 +1,4 @@
-/* Why Redis refuses, and since when. */
+/* Why Redis refuses messages. */
 #include "base/log_limit.h"
 #include "broker/node/node.h"
 

@@ -1,4 +1,4 @@
-/* Errors of the script, which name its line also where a module of moonwire's stands between. */
+/* Errors in the script. They name its line, even if a module of moonwire made the call. */
 #ifndef MOONWIRE_LUA_MISUSE_H
 #define MOONWIRE_LUA_MISUSE_H
 

@@ -62,7 +62,7 @@ static int ask(lua_State *L, enum mw_lease_step step) {
 static int take_lease(lua_State *L) { return ask(L, MW_LEASE_TAKE); }
 static int keep_lease(lua_State *L) { return ask(L, MW_LEASE_KEEP); }
 
-/* server:end_lease(name, holder, seconds): nobody takes it for so long. Does not wait. */
+/* server:end_lease(name, holder, seconds): no holder can take it for so long. Does not wait. */
 static int end_lease(lua_State *L) {
   const struct host *host = host_check(L, 1);
   struct mw_lease lease = check_lease(L, MW_LEASE_END);

@@ -92,7 +92,7 @@ static bool read_texts(struct bytes rest, struct bytes texts[TEXTS_MAX], size_t 
   return true;
 }
 
-/* Copies a text, and terminates it. False: it is not one for clients. */
+/* Copies a text, and terminates it. Returns false if clients cannot receive it. */
 static bool copy_text(struct bytes from, char *text, size_t max) {
   text[0] = '\0';
   if (from.len > max || bytes_find(from, '\0') < from.len || !utf8_valid(from)) return false;

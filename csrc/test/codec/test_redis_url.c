@@ -43,7 +43,7 @@ static void names_what_is_wrong(void **state) {
       {"http://h", "must begin with"},
       {"redis://", "host is missing"},
       {"redis://:x@", "host is missing"},
-      {"redis://a b:1", "no name of a host"},
+      {"redis://a b:1", "invalid character in the host"},
       {"redis://::1", "port must be"},
       {"redis://h:0", "port must be"},
       {"redis://h:65536", "port must be"},

@@ -7,7 +7,7 @@
 
 VISIBILITY_PUSH
 
-/* Judges the cursor of the poll. If it may be from a server that is ahead of this one, the poll waits, once,
+/* Checks the cursor of the poll. If it may be from a server that is ahead of this one, the poll waits, once,
  * until this server has reached it. Returns true if `go_on` follows, or the poll was refused. */
 bool poll_fetch_cursor(struct poll *poll, void (*go_on)(struct poll *poll));
 /* Waits for the newest messages of the channel up to the position `until`. `go_on` follows, or the poll
