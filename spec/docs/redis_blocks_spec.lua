@@ -11,7 +11,9 @@ local app = moonwire.app {
   broker = moonwire.redis { url = "unix:%s", username = "moonwire", password = "change-me" },
 }
 app:channel("news", { history = { size = 10, ttl = 60 }, presence = true })
+app:once("sweep", 1, function() end)
 app:post("/publish-it", function()
+  assert(app:send_user("nobody", "note", 1))
   return { id = assert(app:publish("news", "item", 1)) }
 end)
 return app
