@@ -1,4 +1,4 @@
--- What clients and back ends are told while Redis refuses to publish.
+-- What clients and back ends receive while Redis refuses to publish.
 
 local dkjson = require "dkjson"
 local http = require "spec.support.http"
@@ -66,7 +66,7 @@ describe("a Redis that refuses to publish", function()
     return response, dkjson.decode(response.body)
   end
 
-  it("is named on every way, and by /ready, until it has memory again", function()
+  it("is named in every answer, and by /ready, until it has memory again", function()
     start()
     await_ready(200)
     local stream = sse.open(node, "/sse?channel=news:1", { timeout = 60 })

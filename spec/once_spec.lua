@@ -37,7 +37,7 @@ describe("app:once", function()
     assert.equal(3, count)
   end)
 
-  it("begins at once with a broker, and goes on after errors", function()
+  it("begins immediately with a broker, and continues after errors", function()
     local app, count = moonwire.app { broker = moonwire.redis "redis://localhost" }, 0
     app:once("sweep", 10, function()
       count = count + 1

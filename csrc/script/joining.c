@@ -96,8 +96,8 @@ static struct completion *keep_relayed(struct completion *completion) {
 
 enum { ONCE_LEN = 5 + 2 * MW_SHA256_SIZE };
 
-/* Writes the key of the send for an orderer of several servers: of one length, whatever the user is, and
- * none of POST /publish, which end at 128 bytes and are those of back ends. Empty if out of memory. */
+/* Writes the key of the send for an orderer of several servers. The length is the same for any user. The
+ * prefix keeps it apart from the keys of back ends in POST /publish. Empty if out of memory. */
 static struct bytes write_once(const struct script_job *job, char text[ONCE_LEN]) {
   static const char digits[] = "0123456789abcdef";
   unsigned char sum[MW_SHA256_SIZE];

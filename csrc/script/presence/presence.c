@@ -1,4 +1,4 @@
-/* The channels with members: who comes and goes on this server. */
+/* The channels with members: who joins and leaves on this server. */
 #include "script/presence/presence.h"
 
 #include "app/order.h"

@@ -375,7 +375,7 @@ static void begins_a_new_epoch(void **state) {
   finish(&fixture);
 }
 
-/* Every way to publish is told who has refused the message, and what to do. */
+/* Each way to publish reports who has refused the message, and what to do. */
 static void tells_who_has_refused(void **state) {
   (void)state;
   static const struct {
