@@ -117,6 +117,24 @@ describe("presence in Redis", function()
     assert.equal(3, b:presence("c", { { "+", "u9", "{}" } })[3])
   end)
 
+  it("keeps the members of a node that finds Redis again later than the others", function()
+    local a, b = started "a", started "b"
+    a:presence("c", { { "+", "u", "{}" } })
+    b:presence("c", { { "+", "v", "{}" } })
+    local connected = { known_run = "earlier", known_epoch = "epoch1" }
+    client:call("HSET", key "h", "run", connected.known_run)
+    client:call("ZADD", key "nodes", 1, "a", 1, "b") -- Redis was away for longer than expiry_seconds
+    assert.equal("OK", a:hello(connected)[1])
+    assert.equal(0, a:ring()[3])
+    assert.equal("OK", b:hello(connected)[1])
+    assert.equal("OK", b:presence("c", { { "+", "w", "{}" } })[1])
+    assert.same({ u = "{}", v = "{}", w = "{}" }, a:members("c").users)
+    -- if it does not come back, it is dead later
+    assert.is_true(tonumber(client:call("ZSCORE", key "nodes", "b")) > os.time() * 1000)
+    client:call("ZADD", key "nodes", 1, "b")
+    assert.equal(1, a:ring()[3])
+  end)
+
   it("leaves the members of a node that stops to the others", function()
     local a, b = started "a", started "b"
     a:presence("c", { { "+", "u", "{}" } })

@@ -113,6 +113,10 @@ elseif h[1] ~= run then
   if not highest_seen then
     return { "WAIT" }
   end
+  -- No node could send a bell in the meantime. Those that come back later than this one are not dead.
+  for _, other in ipairs(redis.call("ZRANGE", KEYS[3], 0, -1)) do
+    redis.call("ZADD", KEYS[3], "GT", text(ms + ARGV[10]), other)
+  end
   if highest_seen <= position then
     local base = position
     position = math.max(position, highest_reached, ms * 2048)
