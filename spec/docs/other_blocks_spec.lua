@@ -57,6 +57,7 @@ local runners = {
 
 local other_runners = {
   ["docs/how-to/openresty.md"] = { nginx = "spec/openresty/how_to_spec.lua" },
+  ["docs/operations/cluster.md"] = { haproxy = "spec/proxies/cluster_spec.lua" },
 }
 
 describe("the documents", function()

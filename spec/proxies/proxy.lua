@@ -7,9 +7,9 @@ local socket = require "socket"
 local proxy = {}
 proxy.__index = proxy
 
--- The first fenced block of the page that has that language.
-function proxy.read_block(language)
-  local file = assert(io.open "docs/how-to/proxies.md")
+-- The first fenced block of the page, by default docs/how-to/proxies.md, that has that language.
+function proxy.read_block(language, name)
+  local file = assert(io.open(name or "docs/how-to/proxies.md"))
   local page = file:read "a"
   file:close()
   return assert(page:match("\n```" .. language .. "\n(.-\n)```\n"), "no block of " .. language)
