@@ -374,6 +374,22 @@ describe("members of a cluster", function()
     client:close()
   end)
 
+  it("are read again when another program has replaced the number of an announcement", function()
+    local watch = open(nodes[1], "watch", "room:9")
+    local client = instance:connect()
+    for _, number in ipairs { "9007199254740990", "1", "9007199254740992" } do
+      client:call("SET", "{mw}:pv:room:9", number)
+      for i = 1, 3 do
+        local other = open(nodes[2], "ann" .. i, "room:9")
+        watch:await_names("ann" .. i .. " watch")
+        other:close()
+        watch:await_names "watch"
+      end
+    end
+    client:close()
+    watch:close()
+  end)
+
   it("stand still without Redis, and then only what has changed is announced", function()
     local watch = open(nodes[1], "watch", "room:7")
     local clients = { open(nodes[2], "ann", "room:7"), open(nodes[3], "bea", "room:7") }

@@ -135,6 +135,30 @@ describe("presence in Redis", function()
     assert.equal(1, a:ring()[3])
   end)
 
+  it("counts what is there after another program has removed users", function()
+    local a = started "a"
+    a:presence("c", { { "+", "u" }, { "+", "v" } })
+    local listener = subscribe "c"
+    client:call("DEL", key("pu", "c"))
+    assert.equal(0, a:presence("c", { { "-", "u" } })[3])
+    assert.equal("0", scripts.read_announcement(listener:receive()[3]).count)
+    listener:close()
+  end)
+
+  it("begins again with its numbers after the last one that is exact", function()
+    local a = started "a"
+    client:call("SET", key("pv", "c"), "9007199254740991") -- 2^53 - 1
+    local listener = subscribe "c"
+    for i, before in ipairs { "9007199254740991", "0" } do
+      a:presence("c", { { "+", "u" .. i } })
+      assert.equal(before, scripts.read_announcement(listener:receive()[3]).before)
+    end
+    listener:close()
+    assert.equal(client:call("GET", key("pv", "c")), a:members("c").number)
+    client:call("SET", key("pv", "c"), "9007199254740992")
+    assert.equal("0", a:members("c").number)
+  end)
+
   it("leaves the members of a node that stops to the others", function()
     local a, b = started "a", started "b"
     a:presence("c", { { "+", "u", "{}" } })

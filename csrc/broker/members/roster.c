@@ -126,9 +126,10 @@ void rosters_on_presence(struct broker *broker, struct channel_link *channel, st
     return;
   }
   bool is_read = channel->has_roster && list_empty(&channel->in_rosters) && channel->is_followed;
-  if (!is_read || presence.number <= channel->roster_number) return; /* the list has it */
+  if (!is_read) return; /* the list will have it */
   bool is_foreign = memcmp(&presence.epoch, &broker->epoch, sizeof presence.epoch) != 0;
   if (is_foreign) node_doubt(broker);
+  /* A lower number follows if another program has removed or replaced the latest one. */
   if (is_foreign || presence.before != channel->roster_number) {
     roster_need(broker, channel);
     return;

@@ -39,7 +39,7 @@ if bytes > tonumber(ARGV[5]) then
   parts, is_listed = {}, false
 end
 local number = redis.call("GET", KEYS[4]) or "0"
-if (tonumber(string.match(number, "^%d+$")) or 2 ^ 54) > 2 ^ 53 then
+if (tonumber(string.match(number, "^%d+$")) or 2 ^ 53) >= 2 ^ 53 then
   number = "0"
 end
 local head = "members " .. ARGV[3] .. " " .. h[2] .. " " .. number .. " " .. count

@@ -79,7 +79,7 @@ local function leave(user)
   if add(user, -1) <= 0 then
     redis.call("HDEL", users, user)
     redis.call("HDEL", infos, user)
-    count = count - 1
+    count = redis.call("HLEN", users) -- perhaps another program had removed the user
     note(user, "-")
   end
 end
@@ -99,7 +99,7 @@ else
 end
 
 local before = redis.call("GET", number_key) or "0"
-if (tonumber(string.match(before, "^%d+$")) or 2 ^ 54) > 2 ^ 53 then
+if (tonumber(string.match(before, "^%d+$")) or 2 ^ 53) >= 2 ^ 53 then
   before = "0"
 end
 local changed = {}

@@ -31,7 +31,7 @@ local function announce(channel, left)
   local number_key = prefix .. "pv:" .. channel
   repair(number_key, "string")
   local before = redis.call("GET", number_key) or "0"
-  if (tonumber(string.match(before, "^%d+$")) or 2 ^ 54) > 2 ^ 53 then
+  if (tonumber(string.match(before, "^%d+$")) or 2 ^ 53) >= 2 ^ 53 then
     before = "0"
   end
   local number = string.format("%.0f", math.max(tonumber(before) + 1, ms * 2048))
