@@ -41,7 +41,6 @@ struct mw_client {
   void (*on_free)(void *context);
   struct list in_registry;      /* under the registry's lock; alone when it is not connected */
   struct mw_client *next_by_id; /* also under the lock: in the same bucket of the registry */
-  struct list by_user;          /* also under the lock: in the registry's list for its user; unless it is raw */
   uint64_t number;              /* also under the lock: the order of connecting */
   struct script_task *task;     /* for the script: what it does for the client; NULL: nothing */
   char remote[];                /* address of the peer, terminated */

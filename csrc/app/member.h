@@ -14,15 +14,15 @@ struct member {
   struct blob *key;
   struct blob *info;    /* NULL: null */
   uint32_t connections; /* of this server, with those whose join is pending */
-  bool is_joined;       /* on this server; until the end of its linger */
-  bool is_listed;       /* by the broker: on any server */
+  bool is_joined : 1;   /* on this server; until the end of its linger */
+  bool is_listed : 1;   /* by the broker: on any server */
   /* it is present, on this server or on others. One that is not, but `told`, leaves, unless it returns
    * before that is announced */
-  bool is_in;
-  bool told;         /* announced as joined, and not as left since */
-  bool is_renewed;   /* it has left and joined, with another info, and only the first join was announced */
-  bool taken;        /* part of the batch that is being made */
-  uint64_t leave_ms; /* the end of its linger */
+  bool is_in : 1;
+  bool told : 1;       /* announced as joined, and not as left since */
+  bool is_renewed : 1; /* it has left and joined, with another info, and only the first join was announced */
+  bool taken : 1;      /* part of the batch that is being made */
+  uint64_t leave_ms;   /* the end of its linger */
   struct bytes user_id;
   char text[];
 };

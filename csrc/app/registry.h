@@ -13,8 +13,9 @@ VISIBILITY_PUSH
 struct registry {
   struct lock lock;
   struct mw_client **buckets; /* by id, one reference each */
-  struct list *by_user;       /* as many, by user id; each in the order of their numbers */
   size_t bucket_count, count;
+  struct list *by_user; /* those with a user, by its id; each in the order of their numbers */
+  size_t list_count, user_count;
   uint64_t seed[2];
   struct list all;    /* in the order of their numbers */
   struct list raw;    /* raw WebSockets and polls that wait; not by id; in the order of their numbers */
@@ -40,7 +41,8 @@ struct mw_client *registry_find(struct registry *registry, struct bytes id);
 /* Returns the client that was added after `previous` (NULL: the first), which may have
  * disconnected. Takes the reference to `previous`, and returns one, or NULL. */
 struct mw_client *registry_next(struct registry *registry, struct mw_client *previous);
-/* The same for the clients of one user (client_user_id). Takes as long as there are of those. */
+/* The same for the clients of one user (client_user_id). Takes as long as there are
+ * of those. */
 struct mw_client *registry_next_of(struct registry *registry, struct bytes user_id, struct mw_client *previous);
 /* As registry_next, for those that registry_add_raw has added. */
 struct mw_client *registry_next_raw(struct registry *registry, struct mw_client *previous);
