@@ -64,7 +64,8 @@ end
 -- A process that has ended stays in the table until its parent asks, which may take seconds.
 local function has_ended(pid)
   local file = io.open(("/proc/%s/stat"):format(pid))
-  local state = file and file:read("a"):match "%) (%a)"
+  -- one that ends meanwhile cannot be read
+  local state = file and (file:read "a" or ""):match "%) (%a)"
   if file then
     file:close()
   end
