@@ -212,9 +212,14 @@ async function subscribeBare() {
   await once(socket, "connect");
   let seen = 0;
   const begin = performance.now();
+  const answer = "subscribe\r\n";
+  let rest = Buffer.alloc(0); // the end of what has come, which may be the beginning of an answer
   const done = new Promise((resolve) => socket.on("data", (bytes) => {
-    for (let at = bytes.indexOf("subscribe\r\n"); at >= 0; at = bytes.indexOf("subscribe\r\n", at + 1)) seen++;
-    if (seen >= CHANNELS - 10) resolve(); // some may be on the border of two parts
+    const text = Buffer.concat([rest, bytes]);
+    let from = 0;
+    for (let at; (at = text.indexOf(answer, from)) >= 0; from = at + answer.length) seen++;
+    rest = text.subarray(Math.max(from, text.length - answer.length + 1));
+    if (seen === CHANNELS) resolve();
   }));
   for (let i = 0; i < CHANNELS; i += 1000) {
     socket.write(command("SUBSCRIBE", ...Array.from({ length: 1000 }, (_, k) => `{mw}:m:live:${i + k}`)));
