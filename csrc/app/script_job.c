@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "app/order.h"
 #include "app/socket.h"
 #include "base/memory.h"
 #include "base/refs.h"
@@ -208,6 +209,11 @@ void job_refuse(struct script_job *job, int status, const char *code, const char
   job->status = texts ? status : 503;
   job->code = texts ? texts->data : "unavailable";
   job->reason = texts ? texts->data + code_len + 1 : "out of memory";
+}
+
+void job_refuse_order(struct script_job *job, int status) {
+  struct order_refusal why = order_refusal(status);
+  job_refuse(job, why.status, why.code, why.reason);
 }
 
 enum send_key_turn job_enter_key(struct script_job *job, struct send_keys *keys, uint64_t now_ms) {

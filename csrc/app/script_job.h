@@ -213,6 +213,8 @@ void job_settle_key(struct script_job *job, struct send_keys *keys, uint64_t now
 /* Sets a refusal. Copies at most 64 bytes of the code and 255 of the reason. If out of memory, the
  * refusal says that. */
 void job_refuse(struct script_job *job, int status, const char *code, const char *reason);
+/* The same for a negative status of the orderer (order_refusal). */
+void job_refuse_order(struct script_job *job, int status);
 
 VISIBILITY_POP
 

@@ -65,8 +65,7 @@ struct relayed {
 
 static void note_published(const struct relayed *relayed, int status) {
   if (status < 0) {
-    struct order_refusal why = order_refusal(status);
-    job_refuse(relayed->job, why.status, why.code, why.reason);
+    job_refuse_order(relayed->job, status);
   } else if (relayed->keeps) {
     relayed->job->body = blob_new(bytes_string(relayed->completion.id));
     relayed->job->body_is_id = relayed->job->body != NULL;

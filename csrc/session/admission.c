@@ -18,18 +18,13 @@ static void note_admission(struct script_job *job) {
   job->admission++;
 }
 
-static void refuse(struct script_job *job, int status) {
-  struct order_refusal why = order_refusal(status);
-  job_refuse(job, why.status, why.code, why.reason);
-}
-
 static void on_admission(struct completion *completion, int status) {
   struct admission *admission = container_of(completion, struct admission, completion);
   struct script_job *job = admission->job;
   struct app *app = admission->app;
   order_end_waiting(app);
   if (status < 0) {
-    refuse(job, status);
+    job_refuse_order(job, status);
   } else {
     note_admission(job);
   }
@@ -80,7 +75,7 @@ int admission_enter(struct http *http, struct script_job *job) {
                      : orderer->fetch(orderer, job->channels, job->channel_count, &admission.completion);
     if (status == MW_PENDING) return status;
     if (status < 0) {
-      refuse(job, status);
+      job_refuse_order(job, status);
       return status;
     }
     note_admission(job);

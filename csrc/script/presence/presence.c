@@ -186,8 +186,7 @@ static void refuse_join(struct script *script, struct script_job *job, size_t at
   if (status == MW_ELIMIT) {
     refuse_full(script, job);
   } else {
-    struct order_refusal why = order_refusal(status);
-    job_refuse(job, why.status, why.code, why.reason);
+    job_refuse_order(job, status);
   }
 }
 
