@@ -7,7 +7,7 @@
 #include "script/presence/presence.h"
 #include "server/server.h"
 #include "test/support.h"
-#include "test/support/memory_peer.h"
+#include "test/support/member_peer.h"
 
 static struct mw_server *server;
 static struct memory_peer peers[8];
@@ -128,46 +128,12 @@ static struct memory_peer *connect_as(const char *token) {
   return peer;
 }
 
-static void leave(struct memory_peer *peer) {
-  mw_memory_close(peer->memory);
-  peer->memory = NULL;
-  server_settle(server);
-}
-
 static void send_text(struct memory_peer *peer, const char *text) { memory_peer_frame(peer, WS_OPCODE_TEXT, bytes_string(text)); }
-
-/* What the peer was told about members, in short: the next frames, of which each must be a push or
- * an acknowledgement. */
-static const char *next(struct memory_peer *peer) {
-  static char text[4096];
-  enum ws_opcode opcode;
-  struct bytes payload;
-  if (!memory_peer_next_frame(peer, &opcode, &payload)) return "";
-  assert_int_equal(opcode, WS_OPCODE_TEXT);
-  assert_true(payload.len < sizeof text);
-  const char *from = strstr(payload.ptr, "\"presence\":"), *data = strstr(payload.ptr, "\"data\":");
-  if (!from) from = data && strstr(payload.ptr, "moonwire:presence") ? data : payload.ptr;
-  if (from != payload.ptr) from = strchr(from, ':') + 1;
-  snprintf(text, sizeof text, "%s", from);
-  return text;
-}
-
-#define expect_next(peer, expected) assert_string_equal(next(peer), expected)
-
-static void subscribe(struct memory_peer *peer, const char *channel) {
-  char text[200];
-  snprintf(text, sizeof text, "{\"subscribe\":\"%s\",\"ref\":1}", channel);
-  send_text(peer, text);
-}
 
 static struct memory_peer *join_as(const char *token, const char *channel) {
   struct memory_peer *peer = connect_as(token);
-  subscribe(peer, channel);
+  member_peer_subscribe(peer, channel);
   return peer;
-}
-
-static size_t members(const char *channel) {
-  return mw_channel_presence(server, channel, strlen(channel), NULL, NULL, NULL, NULL);
 }
 
 /* ---- Tests ----------------------------------------------------------------------------------- */
@@ -177,22 +143,22 @@ static void the_joiner_finds_itself_in_its_snapshot(void **state) {
   struct memory_peer *ann = join_as("ann", "room:1");
   expect_next(ann, "{\"count\":1,\"members\":{\"ann\":{\"info\":null,\"connections\":1}}}}}");
   expect_next(ann, "");
-  assert_int_equal(members("room:1"), 1);
-  assert_int_equal(members("room:2"), 0);
+  assert_int_equal(members_of(server, "room:1"), 1);
+  assert_int_equal(members_of(server, "room:2"), 0);
   assert_int_equal(asked, 0);
 }
 
 static void others_are_told_once_the_interval_is_over(void **state) {
   (void)state;
   struct memory_peer *ann = join_as("ann", "room:1");
-  next(ann);
+  member_peer_next(ann);
   struct memory_peer *bob = join_as("bob", "room:1");
   expect_next(bob, "{\"count\":1,\"members\":{\"ann\":{\"info\":null,\"connections\":1}}}}}");
-  assert_int_equal(members("room:1"), 2);
+  assert_int_equal(members_of(server, "room:1"), 2);
   mw_server_advance(server, 999);
   expect_next(ann, "");
   struct memory_peer *eve = join_as("eve", "room:1");
-  next(eve);
+  member_peer_next(eve);
   mw_server_advance(server, 1);
   expect_next(ann, "{\"joined\":{\"bob\":null,\"eve\":null},\"left\":[],\"count\":3}}");
   expect_next(bob, "{\"joined\":{\"bob\":null,\"eve\":null},\"left\":[],\"count\":3}}");
@@ -201,26 +167,26 @@ static void others_are_told_once_the_interval_is_over(void **state) {
   mw_server_advance(server, 1000);
   struct memory_peer *tom = join_as("tom", "room:1");
   expect_next(ann, "{\"joined\":{\"tom\":null},\"left\":[],\"count\":4}}");
-  assert_non_null(strstr(next(tom), "{\"count\":4,"));
+  assert_non_null(strstr(member_peer_next(tom), "{\"count\":4,"));
 }
 
 static void a_quick_return_is_no_event(void **state) {
   (void)state;
   struct memory_peer *ann = join_as("ann", "room:1"), *bob = join_as("bob", "room:1");
   mw_server_advance(server, 2000);
-  while (*next(ann)) continue;
-  leave(bob);
+  while (*member_peer_next(ann)) continue;
+  member_peer_leave(bob, server);
   mw_server_advance(server, 4900);
-  assert_int_equal(members("room:1"), 2);
+  assert_int_equal(members_of(server, "room:1"), 2);
   struct memory_peer *again = join_as("bob", "room:1");
   mw_server_advance(server, 20000);
   expect_next(ann, "");
-  leave(again);
+  member_peer_leave(again, server);
   mw_server_advance(server, 4999);
   expect_next(ann, "");
   mw_server_advance(server, 2);
   expect_next(ann, "{\"joined\":{},\"left\":[\"bob\"],\"count\":1}}");
-  assert_int_equal(members("room:1"), 1);
+  assert_int_equal(members_of(server, "room:1"), 1);
 }
 
 /* The app sees who has left when the linger is over, though others are told with the next
@@ -228,12 +194,12 @@ static void a_quick_return_is_no_event(void **state) {
 static void the_app_sees_a_leave_before_others_are_told(void **state) {
   (void)state;
   struct memory_peer *ann = join_as("ann", "brief:1");
-  next(ann);
-  leave(join_as("bob", "brief:1"));
+  member_peer_next(ann);
+  member_peer_leave(join_as("bob", "brief:1"), server);
   mw_server_advance(server, 99);
-  assert_int_equal(members("brief:1"), 2);
+  assert_int_equal(members_of(server, "brief:1"), 2);
   mw_server_advance(server, 1);
-  assert_int_equal(members("brief:1"), 1);
+  assert_int_equal(members_of(server, "brief:1"), 1);
   mw_server_advance(server, 20000);
   expect_next(ann, "");
 }
@@ -247,25 +213,25 @@ static void a_roster_that_was_lost_is_made_whole(void **state) {
   assert_int_equal(make_server(), 0);
   channels_max = 0;
   struct memory_peer *eve = join_as("eve", "plain:1");
-  subscribe(eve, "plain:2");
+  member_peer_subscribe(eve, "plain:2");
   struct memory_peer *ann = connect_as("ann"), *bob = connect_as("bob");
-  subscribe(ann, "room:1");
-  assert_non_null(strstr(next(ann), "\"error\":"));
-  assert_int_equal(members("room:1"), 1); /* until its linger has ended */
-  mw_server_advance(server, 2500);        /* what became of it later is lost as well */
+  member_peer_subscribe(ann, "room:1");
+  assert_non_null(strstr(member_peer_next(ann), "\"error\":"));
+  assert_int_equal(members_of(server, "room:1"), 1); /* until its linger has ended */
+  mw_server_advance(server, 2500);                   /* what became of it later is lost as well */
   send_text(eve, "{\"unsubscribe\":\"plain:1\"}");
-  subscribe(bob, "room:1");
-  const char *snapshot = next(bob);
+  member_peer_subscribe(bob, "room:1");
+  const char *snapshot = member_peer_next(bob);
   assert_non_null(strstr(snapshot, "\"count\":2"));
   assert_non_null(strstr(snapshot, "\"ann\":"));
   assert_non_null(strstr(snapshot, "\"bob\":"));
   mw_server_advance(server, 20000);
-  const char *left = next(bob);
+  const char *left = member_peer_next(bob);
   assert_non_null(strstr(left, "\"left\":[\"ann\"],\"count\":1"));
   expect_next(bob, "");
   /* And from now on only what changes is passed on. */
-  subscribe(ann, "room:1");
-  assert_non_null(strstr(next(ann), "\"count\":2"));
+  member_peer_subscribe(ann, "room:1");
+  assert_non_null(strstr(member_peer_next(ann), "\"count\":2"));
 }
 
 /* A channel whose members stay the same wakes no one up. */
@@ -282,12 +248,12 @@ static void a_quiet_channel_has_no_alarm(void **state) {
 static void a_user_is_a_member_once(void **state) {
   (void)state;
   struct memory_peer *ann = join_as("ann", "quick:1"), *bob = join_as("bob", "quick:1"), *tab = join_as("bob", "quick:1");
-  assert_non_null(strstr(next(tab), "\"bob\":{\"info\":null,\"connections\":2}"));
-  next(ann);
+  assert_non_null(strstr(member_peer_next(tab), "\"bob\":{\"info\":null,\"connections\":2}"));
+  member_peer_next(ann);
   expect_next(ann, "{\"joined\":{\"bob\":null},\"left\":[],\"count\":2}}");
-  leave(tab);
+  member_peer_leave(tab, server);
   expect_next(ann, "");
-  leave(bob);
+  member_peer_leave(bob, server);
   expect_next(ann, "{\"joined\":{},\"left\":[\"bob\"],\"count\":1}}");
 }
 
@@ -295,36 +261,37 @@ static void a_user_is_a_member_once(void **state) {
 static void a_snapshot_counts_the_connection_that_receives_it(void **state) {
   (void)state;
   struct memory_peer *ann = join_as("ann", "room:1"), *bob = join_as("bob", "room:1");
-  next(ann);
+  member_peer_next(ann);
   mw_server_advance(server, 1000);
   expect_next(ann, "{\"joined\":{\"bob\":null},\"left\":[],\"count\":2}}");
   struct memory_peer *tab = join_as("ann", "room:1");
-  assert_non_null(strstr(next(tab), "\"ann\":{\"info\":null,\"connections\":2}"));
-  leave(bob);
+  assert_non_null(strstr(member_peer_next(tab), "\"ann\":{\"info\":null,\"connections\":2}"));
+  member_peer_leave(bob, server);
   bob = join_as("bob", "room:1");
-  assert_non_null(strstr(next(bob), "\"bob\":{\"info\":null,\"connections\":1}"));
+  assert_non_null(strstr(member_peer_next(bob), "\"bob\":{\"info\":null,\"connections\":1}"));
   mw_server_advance(server, 1000);
   expect_next(ann, "");
   send_text(ann, "{\"presence\":\"room:1\",\"ref\":4}");
-  assert_non_null(strstr(next(ann), "\"ann\":{\"info\":null,\"connections\":2},\"bob\":{\"info\":null,\"connections\":1}"));
+  assert_non_null(
+      strstr(member_peer_next(ann), "\"ann\":{\"info\":null,\"connections\":2},\"bob\":{\"info\":null,\"connections\":1}"));
 }
 
 static void joining_and_leaving_within_a_batch_cancel_out(void **state) {
   (void)state;
   struct memory_peer *ann = join_as("ann", "info:1");
-  next(ann);
+  member_peer_next(ann);
   struct memory_peer *bob = join_as("bob", "info:1");
-  leave(bob);
+  member_peer_leave(bob, server);
   mw_server_advance(server, 3000);
   expect_next(ann, "");
   /* And the other way round. It is no member anew, so no one asks what it is. */
   struct memory_peer *eve = join_as("eve", "info:1");
   expect_next(ann, "{\"joined\":{\"eve\":{\"n\":1}},\"left\":[],\"count\":2}}");
   assert_int_equal(asked, 3);
-  leave(eve);
-  assert_int_equal(members("info:1"), 1);
+  member_peer_leave(eve, server);
+  assert_int_equal(members_of(server, "info:1"), 1);
   join_as("eve", "info:1");
-  assert_int_equal(members("info:1"), 2);
+  assert_int_equal(members_of(server, "info:1"), 2);
   assert_int_equal(asked, 3);
   mw_server_advance(server, 3000);
   expect_next(ann, "");
@@ -333,8 +300,8 @@ static void joining_and_leaving_within_a_batch_cancel_out(void **state) {
 static void unsubscribing_is_leaving(void **state) {
   (void)state;
   struct memory_peer *ann = join_as("ann", "quick:1"), *bob = join_as("bob", "quick:1");
-  while (*next(ann)) continue;
-  while (*next(bob)) continue;
+  while (*member_peer_next(ann)) continue;
+  while (*member_peer_next(bob)) continue;
   send_text(bob, "{\"unsubscribe\":\"quick:1\",\"ref\":2}");
   expect_next(bob, "{\"ref\":2,\"ok\":true}");
   expect_next(bob, "");
@@ -344,12 +311,12 @@ static void unsubscribing_is_leaving(void **state) {
 static void the_anonymous_go_by_their_connections(void **state) {
   (void)state;
   struct memory_peer *one = join_as(NULL, "quick:1"), *two = join_as(NULL, "quick:1");
-  assert_int_equal(members("quick:1"), 2);
-  next(one);
-  assert_non_null(strstr(next(one), "\"count\":2"));
-  leave(two);
-  assert_non_null(strstr(next(one), "\"joined\":{},\"left\":[\""));
-  assert_int_equal(members("quick:1"), 1);
+  assert_int_equal(members_of(server, "quick:1"), 2);
+  member_peer_next(one);
+  assert_non_null(strstr(member_peer_next(one), "\"count\":2"));
+  member_peer_leave(two, server);
+  assert_non_null(strstr(member_peer_next(one), "\"joined\":{},\"left\":[\""));
+  assert_int_equal(members_of(server, "quick:1"), 1);
 }
 
 static void counts_tell_numbers_and_only_if_they_change(void **state) {
@@ -362,9 +329,9 @@ static void counts_tell_numbers_and_only_if_they_change(void **state) {
   mw_server_advance(server, 5000);
   struct memory_peer *tab = join_as("bob", "count:1");
   expect_next(tab, "{\"count\":2}}}");
-  leave(bob);
+  member_peer_leave(bob, server);
   /* One for another: as many as before. */
-  leave(tab);
+  member_peer_leave(tab, server);
   mw_server_advance(server, 1500);
   expect_next(ann, "");
   mw_server_advance(server, 501);
@@ -388,23 +355,23 @@ static void asks_for_the_info_of_those_who_are_no_members(void **state) {
   expect_next(eve, "{\"ref\":1,\"error\":{\"code\":\"internal\",\"reason\":\"internal error\"}}");
   info = "";
   struct memory_peer *tom = join_as("tom", "info:1");
-  next(tom);
-  assert_int_equal(members("info:1"), 2);
+  member_peer_next(tom);
+  assert_int_equal(members_of(server, "info:1"), 2);
 }
 
 static void who_goes_while_the_app_is_asked_is_no_member(void **state) {
   (void)state;
   struct memory_peer *ann = join_as("ann", "info:1");
-  next(ann);
+  member_peer_next(ann);
   mw_server_advance(server, 2000);
   keep_presence = true;
   struct memory_peer *bob = join_as("bob", "info:1");
   assert_non_null(kept);
-  leave(bob);
+  member_peer_leave(bob, server);
   assert_null(kept);
   mw_server_advance(server, 5000);
   expect_next(ann, "");
-  assert_int_equal(members("info:1"), 1);
+  assert_int_equal(members_of(server, "info:1"), 1);
 }
 
 static void a_full_channel_refuses_further_users(void **state) {
@@ -412,10 +379,10 @@ static void a_full_channel_refuses_further_users(void **state) {
   struct memory_peer *ann = join_as("ann", "small:1"), *bob = join_as("bob", "small:1"), *eve = join_as("eve", "small:1");
   expect_next(eve, "{\"ref\":1,\"error\":{\"code\":\"refused\",\"reason\":\"the channel is full\"}}");
   struct memory_peer *tab = join_as("ann", "small:1");
-  assert_non_null(strstr(next(tab), "\"count\":2"));
-  leave(bob);
-  subscribe(eve, "small:1");
-  assert_non_null(strstr(next(eve), "\"count\":2"));
+  assert_non_null(strstr(member_peer_next(tab), "\"count\":2"));
+  member_peer_leave(bob, server);
+  member_peer_subscribe(eve, "small:1");
+  assert_non_null(strstr(member_peer_next(eve), "\"count\":2"));
   (void)ann;
 }
 
@@ -426,8 +393,8 @@ static void answers_the_presence_verb(void **state) {
   expect_next(ann, "{\"ref\":4,\"error\":{\"code\":\"not_subscribed\",\"reason\":\"subscribe to the channel first\"}}");
   send_text(ann, "{\"presence\":\"plain:1\",\"ref\":4}");
   memory_peer_expect(ann, "{\"ref\":4,\"error\":{\"code\":\"refused\",\"reason\":\"the channel has no presence\"}}");
-  subscribe(ann, "room:1");
-  next(ann);
+  member_peer_subscribe(ann, "room:1");
+  member_peer_next(ann);
   send_text(ann, "{\"presence\":\"room:1\",\"ref\":4}");
   expect_next(ann, "{\"ref\":4,\"ok\":{\"count\":1,\"members\":{\"ann\":{\"info\":null,\"connections\":1}},\"more\":false}}");
 }
@@ -453,7 +420,7 @@ static void event_streams_begin_with_a_snapshot(void **state) {
   assert_non_null(strstr(memory_peer_take(&peers[0]), "data: {\"channel\":\"room:1\",\"event\":\"moonwire:presence\",\"data\":"
                                                       "{\"joined\":{\"bob\":null},\"left\":[],\"count\":2}}"));
   assert_null(strstr(memory_peer_take(&peers[1]), "bob"));
-  leave(&peers[0]);
+  member_peer_leave(&peers[0], server);
   mw_server_advance(server, 7000);
   assert_non_null(
       strstr(memory_peer_take(&peers[1]), "event: moonwire:presence\ndata: {\"joined\":{},\"left\":[\"ann\"],\"count\":1}\n"));
@@ -464,7 +431,7 @@ static void event_streams_begin_with_a_snapshot(void **state) {
 static void polls_have_presence_by_their_clients(void **state) {
   (void)state;
   struct memory_peer *ann = join_as("ann", "room:1"), *bob = &peers[peer_count++], *eve = &peers[peer_count++];
-  next(ann);
+  member_peer_next(ann);
   mw_server_advance(server, 1000);
   memory_peer_open(bob, server);
   memory_peer_open(eve, server);
@@ -484,21 +451,21 @@ static void polls_have_presence_by_their_clients(void **state) {
   assert_string_equal(memory_peer_take(eve), "");
   mw_server_advance(server, 20000);
   assert_non_null(strstr(memory_peer_take(eve), "\"messages\":[]"));
-  assert_int_equal(members("room:1"), 3);
+  assert_int_equal(members_of(server, "room:1"), 3);
   mw_server_advance(server, 20000);
-  assert_int_equal(members("room:1"), 2);
+  assert_int_equal(members_of(server, "room:1"), 2);
 }
 
 /* A channel with members stays, also when no one listens at the moment; without any it goes. */
 static void channels_with_members_are_not_swept(void **state) {
   (void)state;
   struct memory_peer *ann = join_as("ann", "room:1");
-  leave(ann);
+  member_peer_leave(ann, server);
   mw_server_advance(server, 4000);
   assert_int_equal(mw_live("channel"), 1);
   struct memory_peer *bob = join_as("bob", "room:1");
-  assert_non_null(strstr(next(bob), "\"ann\":{\"info\":null,\"connections\":0}"));
-  leave(bob);
+  assert_non_null(strstr(member_peer_next(bob), "\"ann\":{\"info\":null,\"connections\":0}"));
+  member_peer_leave(bob, server);
   mw_server_advance(server, 30000);
   assert_int_equal(mw_live("channel"), 0);
   assert_int_equal(server->script.presences.count, 0);
@@ -507,10 +474,10 @@ static void channels_with_members_are_not_swept(void **state) {
 static void hooks_run_around_it(void **state) {
   (void)state;
   struct memory_peer *ann = join_as("ann", "hooks:1"), *bob = join_as("bob", "hooks:1");
-  while (*next(ann)) continue;
-  leave(bob);
+  while (*member_peer_next(ann)) continue;
+  member_peer_leave(bob, server);
   expect_next(ann, "{\"joined\":{},\"left\":[\"bob\"],\"count\":1}}");
-  leave(ann);
+  member_peer_leave(ann, server);
   server_settle(server);
   assert_int_equal(server->script.presences.count, 0);
   assert_int_equal(server->script.open_channels.count, 0);
@@ -521,8 +488,8 @@ static void hooks_run_around_it(void **state) {
 static void whom_the_app_subscribes_is_counted(void **state) {
   (void)state;
   struct memory_peer *ann = join_as("ann", "quick:1"), *bob = join_as("bob", "plain:1");
-  next(ann);
-  next(bob);
+  member_peer_next(ann);
+  member_peer_next(bob);
   struct mw_client *client = NULL;
   while ((client = mw_client_next(server, client)) && !strstr(mw_client_user(client).ptr, "bob")) continue;
   assert_non_null(client);
@@ -537,10 +504,10 @@ static void whom_the_app_subscribes_is_counted(void **state) {
   assert_int_equal(mw_client_unsubscribe(server, client, "quick:1", 7, NULL, NULL), 0);
   assert_int_equal(mw_client_subscribe(server, client, "quick:1", 7), 0);
   server_settle(server);
-  assert_int_equal(members("quick:1"), 2);
+  assert_int_equal(members_of(server, "quick:1"), 2);
   assert_int_equal(mw_client_unsubscribe(server, client, "quick:1", 7, NULL, NULL), 0);
   server_settle(server);
-  assert_int_equal(members("quick:1"), 1);
+  assert_int_equal(members_of(server, "quick:1"), 1);
   mw_client_unref(client);
 }
 
@@ -714,7 +681,7 @@ static void every_subscriber_knows_who_is_there(void **state) {
         seat->user = rand() % USERS;
         snprintf(token, sizeof token, "u%d", seat->user);
         upgrade(&seat->peer, token);
-        subscribe(&seat->peer, channels[c]);
+        member_peer_subscribe(&seat->peer, channels[c]);
         seat->open = true;
       } else if (rand() % 2) {
         follow(seat);

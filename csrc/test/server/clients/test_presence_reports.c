@@ -7,7 +7,7 @@
 #include "script/presence/presence.h"
 #include "server/server.h"
 #include "test/support.h"
-#include "test/support/memory_peer.h"
+#include "test/support/member_peer.h"
 
 enum { JOINS_MAX = 8 };
 
@@ -140,42 +140,10 @@ static struct memory_peer *connect_as(const char *user) {
   return peer;
 }
 
-static void subscribe(struct memory_peer *peer, const char *channel) {
-  char text[200];
-  snprintf(text, sizeof text, "{\"subscribe\":\"%s\",\"ref\":1}", channel);
-  memory_peer_frame(peer, WS_OPCODE_TEXT, bytes_string(text));
-}
-
 static struct memory_peer *join_as(const char *user, const char *channel) {
   struct memory_peer *peer = connect_as(user);
-  subscribe(peer, channel);
+  member_peer_subscribe(peer, channel);
   return peer;
-}
-
-static void leave(struct memory_peer *peer) {
-  mw_memory_close(peer->memory);
-  peer->memory = NULL;
-  server_settle(server);
-}
-
-/* What the next frame has about members; "" if there is none. */
-static const char *next(struct memory_peer *peer) {
-  static char text[4096];
-  enum ws_opcode opcode;
-  struct bytes payload;
-  if (!memory_peer_next_frame(peer, &opcode, &payload)) return "";
-  assert_true(payload.len < sizeof text);
-  const char *from = strstr(payload.ptr, "\"presence\":"), *data = strstr(payload.ptr, "\"data\":");
-  if (!from) from = data && strstr(payload.ptr, "moonwire:presence") ? data : payload.ptr;
-  if (from != payload.ptr) from = strchr(from, ':') + 1;
-  snprintf(text, sizeof text, "%s", from);
-  return text;
-}
-
-#define expect_next(peer, expected) assert_string_equal(next(peer), expected)
-
-static size_t members(const char *channel) {
-  return mw_channel_presence(server, channel, strlen(channel), NULL, NULL, NULL, NULL);
 }
 
 static size_t presence_count(void) { return server->script.presences.count; }
@@ -187,16 +155,16 @@ static void a_join_waits_for_the_broker(void **state) {
   join_status = MW_PENDING;
   struct memory_peer *ann = join_as("ann", "room:1");
   expect_next(ann, "");
-  assert_int_equal(members("room:1"), 0);
+  assert_int_equal(members_of(server, "room:1"), 0);
   assert_int_equal(join_count, 1);
   assert_memory_equal(joins[0].user_id.ptr, "ann", 3);
   answer_joins(0);
   expect_next(ann, "{\"count\":1,\"members\":{\"ann\":{\"info\":null,\"connections\":1}}}}}");
   struct memory_peer *again = join_as("ann", "room:1"); /* a member already: nothing to wait for */
   assert_int_equal(join_count, 0);
-  assert_non_null(strstr(next(again), "\"connections\":2"));
-  leave(ann);
-  leave(again);
+  assert_non_null(strstr(member_peer_next(again), "\"connections\":2"));
+  member_peer_leave(ann, server);
+  member_peer_leave(again, server);
   assert_int_equal(leave_count, 0);
   mw_server_advance(server, 100);
   assert_int_equal(leave_count, 1);
@@ -214,11 +182,11 @@ static void a_join_is_refused(void **state) {
     struct memory_peer *ann = join_as("ann", "room:1"), *again = join_as("ann", "room:1");
     assert_int_equal(join_count, 2);
     answer_joins(cases[i].status);
-    assert_non_null(strstr(next(ann), cases[i].code));
-    assert_non_null(strstr(next(again), cases[i].code));
+    assert_non_null(strstr(member_peer_next(ann), cases[i].code));
+    assert_non_null(strstr(member_peer_next(again), cases[i].code));
     join_status = cases[i].status; /* immediately */
-    assert_non_null(strstr(next(join_as("bob", "room:1")), cases[i].code));
-    assert_int_equal(members("room:1"), 0);
+    assert_non_null(strstr(member_peer_next(join_as("bob", "room:1")), cases[i].code));
+    assert_int_equal(members_of(server, "room:1"), 0);
     assert_int_equal(leave_count, 0);
     assert_int_equal(presence_count(), 0);
   }
@@ -227,7 +195,7 @@ static void a_join_is_refused(void **state) {
 static void a_client_that_leaves_while_it_joins_is_no_member(void **state) {
   (void)state;
   join_status = MW_PENDING;
-  leave(join_as("ann", "room:1"));
+  member_peer_leave(join_as("ann", "room:1"), server);
   assert_int_equal(join_count, 1);
   answer_joins(0);
   mw_server_advance(server, 100);
@@ -246,7 +214,7 @@ static void the_server_ends_while_a_join_waits(void **state) {
 static void members_of_other_servers_come_and_go(void **state) {
   (void)state;
   struct memory_peer *ann = join_as("ann", "room:1");
-  next(ann);
+  member_peer_next(ann);
   whole("room:1", 2, "ann", "bob");
   /* others are told another info than this server has had */
   expect_next(ann, "{\"joined\":{\"ann\":{\"n\":1},\"bob\":{\"n\":1}},\"left\":[\"ann\"],\"count\":2}}");
@@ -255,8 +223,8 @@ static void members_of_other_servers_come_and_go(void **state) {
   changes("room:1", 2, "-bob");
   expect_next(ann, "{\"joined\":{},\"left\":[\"bob\"],\"count\":2}}");
   struct memory_peer *cid = join_as("cid", "room:1"); /* here, too */
-  assert_non_null(strstr(next(cid), "{\"count\":2,"));
-  leave(cid);
+  assert_non_null(strstr(member_peer_next(cid), "{\"count\":2,"));
+  member_peer_leave(cid, server);
   mw_server_advance(server, 100);
   assert_int_equal(leave_count, 1);
   expect_next(ann, "");
@@ -271,7 +239,7 @@ static void members_of_other_servers_come_and_go(void **state) {
   expect_next(ann, "{\"joined\":{},\"left\":[\"cid\"],\"count\":2}}");
   changes("room:1", 2, "ann");
   expect_next(ann, "");
-  leave(ann);
+  member_peer_leave(ann, server);
   presence_forget(&server->script, BYTES("room:1"));
   mw_server_advance(server, 100);
   assert_int_equal(presence_count(), 0);
@@ -285,12 +253,12 @@ static void where_the_broker_lists_members_it_decides_who_comes(void **state) {
   expect_next(ann, "{\"count\":0,\"members\":{}}}}");
   changes("room:1", 1, "ann");
   expect_next(ann, "{\"joined\":{\"ann\":{\"n\":1}},\"left\":[],\"count\":1}}");
-  leave(ann);
+  member_peer_leave(ann, server);
   mw_server_advance(server, 100);
   assert_int_equal(leave_count, 1);
-  assert_int_equal(members("room:1"), 1); /* until the broker says so */
+  assert_int_equal(members_of(server, "room:1"), 1); /* until the broker says so */
   changes("room:1", 0, "-ann");
-  assert_int_equal(members("room:1"), 0);
+  assert_int_equal(members_of(server, "room:1"), 0);
   presence_forget(&server->script, BYTES("room:1"));
   assert_int_equal(presence_count(), 0);
 }
@@ -305,7 +273,7 @@ static void only_the_number_is_known(void **state) {
   expect_next(ann, "{\"count\":6}}");
   changes("hall:1", 6, NULL);
   expect_next(ann, "");
-  assert_int_equal(members("hall:1"), 6);
+  assert_int_equal(members_of(server, "hall:1"), 6);
   /* the app reads who they are */
   assert_true(presence_is_known(&server->script, BYTES("hall:1"), false));
   assert_false(presence_is_known(&server->script, BYTES("hall:1"), true));
@@ -313,7 +281,7 @@ static void only_the_number_is_known(void **state) {
   assert_true(presence_is_known(&server->script, BYTES("hall:1"), true));
   expect_next(ann, "{\"count\":2}}");
   presence_forget(&server->script, BYTES("hall:1"));
-  assert_int_equal(members("hall:1"), 1);
+  assert_int_equal(members_of(server, "hall:1"), 1);
 }
 
 /* However little memory there is, what is read again afterwards is right. */
@@ -329,9 +297,9 @@ static void without_memory_it_is_read_again(void **state) {
     memory_fail_after(0);
     whole("room:1", 3, "ann", "fay", "gus");
     mw_server_advance(server, 200); /* what could not be announced */
-    assert_int_equal(members("room:1"), 3);
+    assert_int_equal(members_of(server, "room:1"), 3);
   }
-  while (*next(ann)) continue;
+  while (*member_peer_next(ann)) continue;
   struct memory_peer *bob = join_as("bob", "room:1");
   expect_next(bob, "{\"count\":3,\"members\":{\"ann\":{\"info\":{\"n\":1},\"connections\":1},\"fay\":{\"info\":{\"n\":1},"
                    "\"connections\":1},\"gus\":{\"info\":{\"n\":1},\"connections\":1}}}}}");
@@ -348,7 +316,7 @@ static void without_memory_a_join_is_refused(void **state) {
     server_settle(server);
     memory_fail_after(0);
     answer_joins(0);
-    leave(ann);
+    member_peer_leave(ann, server);
     memory_peer_close(&peers[--peer_count]);
     mw_server_advance(server, 200);
     assert_int_equal(presence_count(), 0);
