@@ -16,14 +16,14 @@ if redis.pcall("HGET", KEYS[2], "generation") ~= ARGV[3] then
 end
 
 -- Removes what another program has written in place of a key.
-local function own(key, kind)
+local function repair(key, kind)
   local found = redis.call("TYPE", key).ok
   if found ~= kind and found ~= "none" then
     redis.call("DEL", key)
   end
 end
-own(KEYS[3], "zset")
-own(KEYS[4], "set")
+repair(KEYS[3], "zset")
+repair(KEYS[4], "set")
 
 local time = redis.call("TIME")
 local ms = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -34,7 +34,7 @@ local dead =
   redis.call("ZRANGEBYSCORE", KEYS[3], "-inf", string.format("%.0f", ms), "LIMIT", 0, 1)[1]
 if dead then
   local owners = ARGV[6] .. "no:" .. dead
-  own(owners, "set")
+  repair(owners, "set")
   for _, owner in ipairs(redis.call("SMEMBERS", owners)) do
     redis.call("SADD", KEYS[4], owner)
   end

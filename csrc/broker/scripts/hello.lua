@@ -14,16 +14,16 @@ local time = redis.call("TIME")
 local ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
 -- Removes what another program has written in place of a key.
-local function own(key, kind)
+local function repair(key, kind)
   local found = redis.call("TYPE", key).ok
   if found ~= kind and found ~= "none" then
     redis.call("DEL", key)
   end
 end
-own(KEYS[1], "hash")
-own(KEYS[2], "hash")
-own(KEYS[3], "zset")
-own(KEYS[4], "hash")
+repair(KEYS[1], "hash")
+repair(KEYS[2], "hash")
+repair(KEYS[3], "zset")
+repair(KEYS[4], "hash")
 
 local h = redis.call("HMGET", KEYS[1], "run", "epoch", "position", "log", "ordinal")
 
